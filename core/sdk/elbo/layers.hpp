@@ -1,0 +1,116 @@
+// Building blocks for encoders, decoders and models: trained tensors, initialisers and activations by name, linear
+// layers. All names are relative to the part being recorded, so two parts never share a weight by accident.
+#pragma once
+
+#include "ops.hpp"
+
+namespace elbo {
+
+/// How a tensor starts. `a` and `b` mean what elbo_tensor says: constant: value; normal: mean, deviation;
+/// uniform: low, high; glorot_uniform, he_uniform, fan_in_uniform: gain.
+struct Init {
+    std::string name = "zeros";
+    double a = 0, b = 0;
+    static Init zeros() { return {}; }
+    static Init constant(double value) { return {"constant", value, 0}; }
+    static Init normal(double mean, double deviation) { return {"normal", mean, deviation}; }
+    static Init uniform(double low, double high) { return {"uniform", low, high}; }
+    static Init glorot(double gain = 1) { return {"glorot_uniform", gain, 0}; }
+    static Init he(double gain = 1) { return {"he_uniform", gain, 0}; }
+    /// U(-1/sqrt(fan in), +1/sqrt(fan in)), PyTorch's default for linear layers.
+    static Init fan_in(double gain = 1) { return {"fan_in_uniform", gain, 0}; }
+    /// Random rows of the training data.
+    static Init data_rows() { return {"data_rows", 0, 0}; }
+};
+
+namespace detail {
+inline elbo_tensor tensor(const char* name, const Shape& dims, const Init& init) {
+    if (dims.size() > ELBO_MAX_RANK) throw std::invalid_argument(std::string(name) + ": too many dimensions");
+    elbo_tensor t{sizeof(elbo_tensor), std::uint32_t(dims.size()), name, {}, init.name.c_str(), init.a, init.b};
+    for (std::size_t i = 0; i < dims.size(); ++i) t.dims[i] = dims[i];
+    return t;
+}
+}  // namespace detail
+
+/// A trained tensor. `like` says in which recording.
+inline Var parameter(Var like, const std::string& name, const Shape& dims, const Init& init = {},
+                     Site at = Site::here()) {
+    elbo_tensor t = detail::tensor(name.c_str(), dims, init);
+    Var out{like.trace, -1};
+    detail::check(like.trace, detail::host->parameter(like.trace, &t, detail::Inside::at(at), &out.node));
+    return out;
+}
+
+/// A tensor kept between steps but not trained, of the shape of `like`; starts at zero.
+inline Var state(const std::string& name, Var like, Site at = Site::here()) {
+    Init zeros;
+    elbo_tensor t = detail::tensor(name.c_str(), shape(like), zeros);
+    Var out{like.trace, -1};
+    detail::check(like.trace, detail::host->state(like.trace, &t, detail::Inside::at(at), &out.node));
+    return out;
+}
+
+/// What a parameter or state will be after this step. Reads within the step still see the old value.
+inline void assign(Var kept, In value) {
+    detail::check(kept.trace, detail::host->assign(kept.trace, kept.node, detail::lift(value, kept.trace).node,
+                                                   detail::Inside::at(value.site)));
+}
+
+/// Prefixes the names of tensors made while it lives: `Scope block(x, "block1");`
+class Scope {
+public:
+    Scope(Var like, const std::string& name) : trace_(like.trace) {
+        detail::check(trace_, detail::host->enter(trace_, name.c_str()));
+    }
+    ~Scope() { detail::host->leave(trace_); }
+    Scope(const Scope&) = delete;
+    Scope& operator=(const Scope&) = delete;
+
+private:
+    elbo_trace* trace_;
+};
+
+/// x . W + b. x: [B, in] -> [B, out]; weight [in, out], bias [out], named `name`.weight and `name`.bias.
+inline Var linear(In x, std::int64_t out, const std::string& name, const Init& weight = Init::fan_in()) {
+    Shape s = shape(x);
+    std::int64_t in = s.empty() ? 1 : s.back();
+    Init bias = weight.name == "fan_in_uniform" && in > 0
+                    ? Init::uniform(-1 / std::sqrt(double(in)), 1 / std::sqrt(double(in)))
+                    : Init::zeros();
+    detail::Inside caller(x.site);
+    Var w = parameter(x.var, name + ".weight", {in, out}, weight);
+    return matmul(x, w) + parameter(x.var, name + ".bias", {out}, bias);
+}
+
+/// Names `activation` knows, separated by '|', for a parameter's choices.
+inline constexpr const char* kActivations = "relu|tanh|sigmoid|softplus|silu|gelu|elu|leaky_relu|identity";
+
+/// The activation of that name. gelu is the tanh form (Hendrycks and Gimpel 2016).
+inline Var activation(const std::string& name, In x) {
+    detail::Inside caller(x.site);
+    if (name == "relu") return relu(x);
+    if (name == "tanh") return tanh(x);
+    if (name == "sigmoid") return sigmoid(x);
+    if (name == "softplus") return softplus(x);
+    if (name == "silu") return x * sigmoid(x);
+    if (name == "gelu") return x * sigmoid(1.5957691216057308 * (x * (1 + 0.044715 * square(x))));
+    if (name == "leaky_relu") return max(x, 0.01 * x);
+    if (name == "elu") return relu(x) + expm1(min(x, 0.0));
+    if (name == "identity") return x.var;
+    throw std::invalid_argument("no activation is called '" + name + "'; there are " + kActivations);
+}
+
+/// Initialisers that suit hidden layers, for a parameter's choices.
+inline constexpr const char* kInitialisers = "fan_in_uniform|glorot_uniform|he_uniform";
+inline Init initialiser(const std::string& name) { return {name, 1, 0}; }
+
+/// linear + activation for each width in turn; layers are named `hidden0`, `hidden1`, ...
+inline Var mlp(In x, const std::vector<std::int64_t>& widths, const std::string& act, const std::string& init) {
+    detail::Inside caller(x.site);
+    Var h = x.var;
+    for (std::size_t i = 0; i < widths.size(); ++i)
+        h = activation(act, linear(h, widths[i], "hidden" + std::to_string(i), initialiser(init)));
+    return h;
+}
+
+}  // namespace elbo

@@ -1,0 +1,279 @@
+// The vocabulary a plugin writes its maths in: free functions and operators on `Var`. Nothing here computes: each call
+// appends a node to the recording its operands belong to and returns a handle to it. Elementwise functions broadcast
+// as NumPy does. Gradients, fusion, memory and precision are the host's business. Depends on nothing but the C header.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <initializer_list>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "abi.h"
+
+namespace elbo {
+
+using Shape = std::vector<std::int64_t>;
+
+/// The place in the source that asked for something: default arguments make it the caller's line.
+struct Site {
+    const char* file;
+    int line;
+    static Site here(const char* file = __builtin_FILE(), int line = __builtin_LINE()) { return {file, line}; }
+};
+
+/// Thrown when the host refused; the host already knows why. Let it pass: the boundary catches it.
+struct Refused : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+/// A handle to a node of a recording. It has no value: a component cannot branch on data while it is recorded.
+struct Var {
+    elbo_trace* trace = nullptr;
+    elbo_node node = -1;
+};
+
+/// An operand: a `Var`, or a number that becomes a constant beside one. Carries the line it was written on.
+struct In {
+    Var var{};
+    double number = 0;
+    Site site;
+    In(Var v, const char* file = __builtin_FILE(), int line = __builtin_LINE()) : var(v), site{file, line} {}
+    In(double n, const char* file = __builtin_FILE(), int line = __builtin_LINE()) : number(n), site{file, line} {}
+};
+
+namespace detail {
+
+/// The table of the host that loaded this plugin.
+inline const elbo_host* host = nullptr;
+
+/// While one lives, everything emitted is said to come from `site`: functions made of other functions report their caller.
+class Inside {
+public:
+    explicit Inside(Site site) : saved_(outer()) {
+        if (!outer().file) outer() = site;
+    }
+    ~Inside() { outer() = saved_; }
+    Inside(const Inside&) = delete;
+    Inside& operator=(const Inside&) = delete;
+    static elbo_site at(Site site) {
+        const Site& s = outer().file ? outer() : site;
+        return {s.file, s.line};
+    }
+
+private:
+    static Site& outer() {
+        static thread_local Site site{nullptr, 0};
+        return site;
+    }
+    Site saved_;
+};
+
+inline void check(elbo_trace* trace, std::int32_t status) {
+    if (status != 0) throw Refused(host->error(trace));
+}
+
+/// An attribute of an op while it is being emitted.
+struct Attribute : elbo_value {
+    Attribute(const char* name, double v) : elbo_value{name, ELBO_REAL, 0, {}} { as.real = v; }
+    Attribute(const char* name, int v) : elbo_value{name, ELBO_INT, 0, {}} { as.integer = v; }
+    Attribute(const char* name, std::int64_t v) : elbo_value{name, ELBO_INT, 0, {}} { as.integer = v; }
+    Attribute(const char* name, bool v) : elbo_value{name, ELBO_BOOL, 0, {}} { as.integer = v; }
+    Attribute(const char* name, const Shape& v) : elbo_value{name, ELBO_INTS, std::uint32_t(v.size()), {}} {
+        as.ints = v.data();
+    }
+};
+
+inline Var emit(elbo_trace* trace, const char* op, std::initializer_list<Var> in,
+                std::initializer_list<Attribute> attributes, Site at) {
+    elbo_node nodes[8] = {};
+    elbo_value values[8] = {};
+    std::uint32_t n = 0, m = 0;
+    for (Var v : in) nodes[n++] = v.node;
+    for (const Attribute& a : attributes) values[m++] = a;
+    Var out{trace, -1};
+    check(trace, host->emit(trace, op, nodes, n, values, m, Inside::at(at), &out.node));
+    return out;
+}
+
+inline Var emit(const char* op, In x, std::initializer_list<Attribute> attributes = {}) {
+    return emit(x.var.trace, op, {x.var}, attributes, x.site);
+}
+
+inline Var constant(elbo_trace* trace, double value, const Shape& shape, Site at) {
+    return emit(trace, "constant", {}, {{"value", value}, {"shape", shape}}, at);
+}
+
+inline Var lift(In x, elbo_trace* trace) {
+    return x.var.trace ? x.var : constant(trace, x.number, {}, x.site);
+}
+
+inline Var binary(const char* op, In a, In b) {
+    elbo_trace* trace = a.var.trace ? a.var.trace : b.var.trace;
+    if (!trace) throw std::invalid_argument(std::string(op) + ": neither operand is a Var");
+    return emit(trace, op, {lift(a, trace), lift(b, trace)}, {}, a.site);
+}
+
+}  // namespace detail
+
+/// The dimensions of x; rows (examples) come first.
+inline Shape shape(In x) {
+    std::int64_t dims[ELBO_MAX_RANK];
+    std::uint32_t rank = 0;
+    detail::check(x.var.trace, detail::host->shape(x.var.trace, x.var.node, dims, &rank));
+    return Shape(dims, dims + rank);
+}
+
+// Arithmetic, elementwise: a and b broadcast against each other.
+inline Var operator+(In a, In b) { return detail::binary("add", a, b); }
+inline Var operator-(In a, In b) { return detail::binary("sub", a, b); }
+inline Var operator*(In a, In b) { return detail::binary("mul", a, b); }
+inline Var operator/(In a, In b) { return detail::binary("div", a, b); }
+inline Var operator-(In x) { return detail::emit("neg", x); }
+/// The larger of the two; where they are equal the gradient goes to a.
+inline Var max(In a, In b) { return detail::binary("max", a, b); }
+/// The smaller of the two; where they are equal the gradient goes to a.
+inline Var min(In a, In b) { return detail::binary("min", a, b); }
+/// 1 where a > b, else 0. No gradient.
+inline Var greater(In a, In b) { return detail::binary("greater", a, b); }
+/// a where condition != 0, else b; the branch not taken has no influence, not even when it is NaN.
+inline Var where(In condition, In a, In b) {
+    elbo_trace* t = condition.var.trace;
+    return detail::emit(t, "where", {condition.var, detail::lift(a, t), detail::lift(b, t)}, {}, condition.site);
+}
+
+// Functions of one value, elementwise.
+inline Var abs(In x) { return detail::emit("abs", x); }          ///< |x|; gradient 0 at 0
+inline Var sign(In x) { return detail::emit("sign", x); }        ///< -1, 0 or 1. No gradient.
+inline Var floor(In x) { return detail::emit("floor", x); }      ///< largest integer <= x. No gradient.
+inline Var exp(In x) { return detail::emit("exp", x); }
+inline Var expm1(In x) { return detail::emit("expm1", x); }      ///< exp(x) - 1, accurate near 0
+inline Var log(In x) { return detail::emit("log", x); }          ///< natural logarithm
+inline Var log1p(In x) { return detail::emit("log1p", x); }      ///< log(1 + x), accurate near 0
+inline Var sqrt(In x) { return detail::emit("sqrt", x); }
+inline Var square(In x) { return detail::emit("square", x); }
+inline Var sin(In x) { return detail::emit("sin", x); }
+inline Var cos(In x) { return detail::emit("cos", x); }
+inline Var tanh(In x) { return detail::emit("tanh", x); }
+inline Var sigmoid(In x) { return detail::emit("sigmoid", x); }   ///< 1 / (1 + exp(-x))
+inline Var softplus(In x) { return detail::emit("softplus", x); } ///< log(1 + exp(x)), no overflow
+inline Var relu(In x) { return detail::emit("relu", x); }         ///< max(x, 0); gradient 0 at 0
+/// x, but no gradient flows through it.
+inline Var stop_gradient(In x) { return detail::emit("stop_gradient", x); }
+/// x kept within [low, high]; no gradient outside.
+inline Var clamp(In x, double low, double high) {
+    detail::Inside caller(x.site);
+    return min(max(x, low), high);
+}
+/// bound * tanh(x / bound): x near 0, never beyond +-bound, and a gradient everywhere (PARTS 4.6).
+inline Var soft_clamp(In x, double bound) {
+    detail::Inside caller(x.site);
+    return tanh(x / bound) * bound;
+}
+
+// Sums and shapes. Axes count from 0; negative ones from the end.
+/// Sum over the given axes, which disappear from the shape.
+inline Var sum(In x, const Shape& axes) { return detail::emit("sum", x, {{"axes", axes}, {"keep", false}}); }
+/// Sum over the given axes, which stay with size 1.
+inline Var sum_keep(In x, const Shape& axes) { return detail::emit("sum", x, {{"axes", axes}, {"keep", true}}); }
+/// Largest value over the given axes; where several are equal they share the gradient.
+inline Var max_over(In x, const Shape& axes, bool keep = false) {
+    return detail::emit("max_over", x, {{"axes", axes}, {"keep", keep}});
+}
+/// [B, ...] -> [B]: the sum of each example.
+inline Var sum_rows(In x) {
+    Shape axes;
+    for (std::size_t i = 1; i < shape(x).size(); ++i) axes.push_back(std::int64_t(i));
+    return axes.empty() ? x.var : sum(x, axes);
+}
+/// Sum of everything, a scalar.
+inline Var sum_all(In x) {
+    Shape axes;
+    for (std::size_t i = 0; i < shape(x).size(); ++i) axes.push_back(std::int64_t(i));
+    return axes.empty() ? x.var : sum(x, axes);
+}
+/// Mean of everything, a scalar.
+inline Var mean_all(In x) {
+    detail::Inside caller(x.site);
+    double n = 1;
+    for (auto d : shape(x)) n *= double(d);
+    return sum_all(x) / n;
+}
+/// log sum exp over one axis, which disappears; no overflow.
+inline Var log_sum_exp(In x, std::int64_t axis) {
+    detail::Inside caller(x.site);
+    Var top = stop_gradient(max_over(x, {axis}, true));
+    return sum(log(sum_keep(exp(x - top), {axis})) + top, {axis});
+}
+inline Var reshape(In x, const Shape& to) { return detail::emit("reshape", x, {{"shape", to}}); }
+/// [B, ...] -> [B, values of one example].
+inline Var flatten(In x) {
+    Shape s = shape(x);
+    std::int64_t n = 1;
+    for (std::size_t i = 1; i < s.size(); ++i) n *= s[i];
+    return s.size() == 2 ? x.var : reshape(x, {s.empty() ? 1 : s[0], n});
+}
+inline Var broadcast_to(In x, const Shape& to) { return detail::emit("broadcast_to", x, {{"shape", to}}); }
+/// x[..., begin:end, ...] along one axis.
+inline Var slice(In x, std::int64_t axis, std::int64_t begin, std::int64_t end) {
+    return detail::emit("slice", x, {{"axis", axis}, {"begin", begin}, {"end", end}});
+}
+/// Zeros around x along one axis.
+inline Var pad(In x, std::int64_t axis, std::int64_t before, std::int64_t after) {
+    return detail::emit("pad", x, {{"axis", axis}, {"before", before}, {"after", after}});
+}
+/// [M, K] . [K, N] -> [M, N], either operand transposed first if asked for.
+inline Var matmul(In a, In b, bool transpose_a = false, bool transpose_b = false) {
+    return detail::emit(a.var.trace, "matmul", {a.var, b.var},
+                        {{"transpose_a", transpose_a}, {"transpose_b", transpose_b}}, a.site);
+}
+
+// Sources. `like` says in which recording, and for noise also the shape.
+inline Var constant(Var like, double value, const Shape& shape = {}, Site at = Site::here()) {
+    return detail::constant(like.trace, value, shape, at);
+}
+/// 0, 1, 2, ... along the last axis of `shape`.
+inline Var iota(Var like, const Shape& shape, Site at = Site::here()) {
+    return detail::emit(like.trace, "iota", {}, {{"shape", shape}}, at);
+}
+/// Standard normal noise of the shape of `like`: new at every step, the same for the same seed and step.
+inline Var normal_like(In like) {
+    return detail::emit(like.var.trace, "normal", {}, {{"shape", shape(like)}}, like.site);
+}
+/// Uniform noise in (0, 1) of the shape of `like`.
+inline Var uniform_like(In like) {
+    return detail::emit(like.var.trace, "uniform", {}, {{"shape", shape(like)}}, like.site);
+}
+/// Standard Laplace noise: -sign(u) log(1 - 2|u|), u uniform in (-1/2, 1/2).
+inline Var laplace_like(In like) {
+    detail::Inside caller(like.site);
+    Var u = uniform_like(like) - 0.5;
+    return -sign(u) * log1p(-2 * min(abs(u), 0.4999999));
+}
+/// 1, 2, 3, ... during training; the number of the batch elsewhere. A scalar.
+inline Var step(Var like, Site at = Site::here()) {
+    Var out{like.trace, -1};
+    detail::check(like.trace, detail::host->input(like.trace, "step", detail::Inside::at(at), &out.node));
+    return out;
+}
+/// Epochs done, with a fraction, during training; infinite elsewhere, so that warm-ups are over. A scalar.
+inline Var epoch(Var like, Site at = Site::here()) {
+    Var out{like.trace, -1};
+    detail::check(like.trace, detail::host->input(like.trace, "epoch", detail::Inside::at(at), &out.node));
+    return out;
+}
+
+/// d scalar / d each of `wrt`, appended to the same recording; can be differentiated again.
+inline std::vector<Var> gradient(In scalar, const std::vector<Var>& wrt) {
+    std::vector<elbo_node> in, out(wrt.size());
+    for (Var v : wrt) in.push_back(v.node);
+    elbo_trace* t = scalar.var.trace;
+    detail::check(t, detail::host->gradient(t, scalar.var.node, in.data(), std::uint32_t(in.size()),
+                                            detail::Inside::at(scalar.site), out.data()));
+    std::vector<Var> result;
+    for (elbo_node n : out) result.push_back({t, n});
+    return result;
+}
+
+}  // namespace elbo

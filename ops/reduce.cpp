@@ -1,0 +1,172 @@
+// Reductions over axes. A sum over trailing axes of a fused group is taken by the group itself; the kernels here do the
+// rest. The order of additions depends on the shape alone, never on the number of threads.
+#include <limits>
+
+#include "ops/support.hpp"
+
+namespace elbo::ops {
+
+namespace {
+
+constexpr AttributeSpec kReduce[] = {{"axes", AttributeType::integers}, {"keep", AttributeType::boolean}};
+
+std::array<bool, core::kMaxRank> reduced_axes(const core::Attributes& a, const Dims& d) {
+    std::array<bool, core::kMaxRank> is{};
+    const Dims& axes = a.integers("axes");
+    for (int i = 0; i < axes.rank; ++i) {
+        const std::int64_t axis = axes[i] < 0 ? axes[i] + d.rank : axes[i];
+        if (axis < 0 || axis >= d.rank) throw ShapeError{"there is no axis " + std::to_string(axes[i])};
+        if (is[std::size_t(axis)]) throw ShapeError{"axis " + std::to_string(axes[i]) + " is named twice"};
+        is[std::size_t(axis)] = true;
+    }
+    return is;
+}
+
+Dims reduced_shape(const ShapeCall& c) {
+    const auto is = reduced_axes(c.attributes, c.in[0]);
+    Dims out;
+    for (int i = 0; i < c.in[0].rank; ++i) {
+        if (!is[std::size_t(i)]) out.push(c.in[0][i]);
+        else if (c.attributes.flag("keep")) out.push(1);
+    }
+    return out;
+}
+
+/// The shape with reduced axes as 1: what the result broadcasts back from.
+Shape kept_shape(const core::Attributes& a, const Dims& d) {
+    const auto is = reduced_axes(a, d);
+    Shape out = d.list();
+    for (int i = 0; i < d.rank; ++i)
+        if (is[std::size_t(i)]) out[std::size_t(i)] = 1;
+    return out;
+}
+
+/// Calls f(index of input, index of result) for every value of the input, in order.
+template <class Call, class F>
+void each_reduced(const Call& c, F f) {
+    const Dims& d = c.in_dims[0];
+    const auto strides = core::strides_over(Dims(kept_shape(c.attributes, d)), d);
+    std::array<std::int64_t, core::kMaxRank> index{};
+    std::int64_t at = 0;
+    for (std::int64_t i = 0; i < d.numel(); ++i) {
+        f(i, at);
+        for (int k = d.rank - 1; k >= 0; --k) {
+            const auto u = std::size_t(k);
+            at += strides[u];
+            if (++index[u] < d[k]) break;
+            at -= strides[u] * d[k];
+            index[u] = 0;
+        }
+    }
+}
+
+enum class Layout { leading, trailing, mixed };
+
+/// A reduction over leading axes is [rows, cols] -> [cols], over trailing ones [rows, cols] -> [rows].
+Layout layout_of(const KernelCall& c, std::int64_t& rows, std::int64_t& cols) {
+    const Dims& d = c.in_dims[0];
+    const auto is = reduced_axes(c.attributes, d);
+    int leading = 0, trailing = 0, all = 0;
+    for (int i = 0; i < d.rank; ++i) all += is[std::size_t(i)];
+    while (leading < d.rank && is[std::size_t(leading)]) ++leading;
+    while (trailing < d.rank && is[std::size_t(d.rank - 1 - trailing)]) ++trailing;
+    rows = cols = 1;
+    if (trailing == all) {
+        for (int i = 0; i < d.rank; ++i) (i < d.rank - trailing ? rows : cols) *= d[i];
+        return Layout::trailing;
+    }
+    if (leading == all) {
+        for (int i = 0; i < d.rank; ++i) (i < leading ? rows : cols) *= d[i];
+        return Layout::leading;
+    }
+    return Layout::mixed;
+}
+
+// Two levels, so that the error of adding thousands of f32 rows stays small.
+void sum_columns(const float* in, std::int64_t rows, std::int64_t cols, float* out) {
+    constexpr std::int64_t kBlockRows = 32, kBlockCols = 256;
+    for (std::int64_t c0 = 0; c0 < cols; c0 += kBlockCols) {
+        const std::int64_t n = std::min(kBlockCols, cols - c0);
+        float total[kBlockCols] = {};
+        for (std::int64_t r0 = 0; r0 < rows; r0 += kBlockRows) {
+            float block[kBlockCols] = {};
+            const std::int64_t end = std::min(rows, r0 + kBlockRows);
+            for (std::int64_t r = r0; r < end; ++r) {
+                const float* row = in + r * cols + c0;
+                for (std::int64_t k = 0; k < n; ++k) block[k] += row[k];
+            }
+            for (std::int64_t k = 0; k < n; ++k) total[k] += block[k];
+        }
+        std::copy_n(total, n, out + c0);
+    }
+}
+
+void sum_kernel(const KernelCall& c) {
+    std::int64_t rows, cols;
+    const Layout layout = layout_of(c, rows, cols);
+    if (layout == Layout::leading) return sum_columns(c.in[0], rows, cols, c.out);
+    if (layout == Layout::trailing) {
+        for (std::int64_t r = 0; r < rows; ++r) {
+            double total = 0;
+            for (std::int64_t k = 0; k < cols; ++k) total += c.in[0][r * cols + k];
+            c.out[r] = float(total);
+        }
+        return;
+    }
+    std::fill_n(c.out, c.out_dims.numel(), 0.f);
+    each_reduced(c, [&](std::int64_t i, std::int64_t at) { c.out[at] += c.in[0][i]; });
+}
+
+struct Sum : WithoutTile {
+    static constexpr auto name = "sum";
+    static constexpr int arity = 1;
+    static constexpr Runs runs = Runs::row_sum;
+    static std::span<const AttributeSpec> attributes() { return kReduce; }
+    static Dims shape(const ShapeCall& c) { return reduced_shape(c); }
+    static void gradient(Adjoint& a) {
+        const Dims d(elbo::shape(a.x(0)));
+        a.give(0, broadcast_to(reshape(a.g, kept_shape(a.attributes, d)), d.list()));
+    }
+    static void reference(const ReferenceCall& c) {
+        std::fill_n(c.out, c.out_dims.numel(), 0.0);
+        each_reduced(c, [&](std::int64_t i, std::int64_t at) { c.out[at] += c.in[0][i]; });
+    }
+    static KernelFn kernel() { return sum_kernel; }
+};
+
+template <class Call, class T>
+void take_max(const Call& c, const T* in, T* out) {
+    std::fill_n(out, c.out_dims.numel(), -std::numeric_limits<T>::infinity());
+    each_reduced(c, [&](std::int64_t i, std::int64_t at) {
+        if (in[i] > out[at] || in[i] != in[i]) out[at] = in[i];  // NaN stays
+    });
+}
+
+struct MaxOver : WithoutTile {
+    static constexpr auto name = "max_over";
+    static constexpr int arity = 1;
+    static constexpr Runs runs = Runs::kernel;
+    static std::span<const AttributeSpec> attributes() { return kReduce; }
+    static Dims shape(const ShapeCall& c) {
+        const Dims out = reduced_shape(c);
+        if (out.numel() > 0 && c.in[0].numel() == 0) throw ShapeError{"there is no largest of nothing"};
+        return out;
+    }
+    static void gradient(Adjoint& a) {
+        const Dims d(elbo::shape(a.x(0)));
+        const Shape kept = kept_shape(a.attributes, d);
+        Var top = reshape(a.y, kept);
+        Var is_top = 1 - max(greater(a.x(0), top), greater(top, a.x(0)));
+        a.give(0, is_top * reshape(a.g, kept) / sum_keep(is_top, a.attributes.integers("axes").list()));
+    }
+    static void reference(const ReferenceCall& c) { take_max(c, c.in[0], c.out); }
+    static KernelFn kernel() {
+        return [](const KernelCall& c) { take_max(c, c.in[0], c.out); };
+    }
+};
+
+}  // namespace
+
+void add_reductions(OpTable& table) { add_ops<Sum, MaxOver>(table); }
+
+}  // namespace elbo::ops

@@ -1,0 +1,141 @@
+// Ops that move values without changing them: reshape, broadcast_to, slice and its adjoint pad.
+#include <cstring>
+
+#include "ops/support.hpp"
+
+namespace elbo::ops {
+
+namespace {
+
+constexpr AttributeSpec kShape[] = {{"shape", AttributeType::integers}};
+constexpr AttributeSpec kSlice[] = {
+    {"axis", AttributeType::integer}, {"begin", AttributeType::integer}, {"end", AttributeType::integer}};
+constexpr AttributeSpec kPad[] = {
+    {"axis", AttributeType::integer}, {"before", AttributeType::integer}, {"after", AttributeType::integer}};
+
+int axis_of(const core::Attributes& a, const Dims& d) {
+    std::int64_t axis = a.integer("axis");
+    if (axis < 0) axis += d.rank;
+    if (axis < 0 || axis >= d.rank) throw ShapeError{"there is no axis " + std::to_string(a.integer("axis"))};
+    return int(axis);
+}
+
+/// Values before and after one axis: a tensor is [outer, axis, inner].
+struct Around {
+    std::int64_t outer = 1, inner = 1;
+    Around(const Dims& d, int axis) {
+        for (int i = 0; i < axis; ++i) outer *= d[i];
+        for (int i = axis + 1; i < d.rank; ++i) inner *= d[i];
+    }
+};
+
+struct Reshape : WithoutKernel, WithoutTile {
+    static constexpr auto name = "reshape";
+    static constexpr int arity = 1;
+    static constexpr Runs runs = Runs::view;
+    static std::span<const AttributeSpec> attributes() { return kShape; }
+    static Dims shape(const ShapeCall& c) {
+        const Dims& to = c.attributes.integers("shape");
+        for (int i = 0; i < to.rank; ++i)
+            if (to[i] < 0) throw ShapeError{"shape " + to.text() + " has a negative size"};
+        if (to.numel() != c.in[0].numel()) throw ShapeError{"cannot become " + to.text()};
+        return to;
+    }
+    static void gradient(Adjoint& a) { a.give(0, reshape(a.g, elbo::shape(a.x(0)))); }
+    static void reference(const ReferenceCall& c) { std::copy_n(c.in[0], c.out_dims.numel(), c.out); }
+};
+
+struct BroadcastTo : WithoutKernel {
+    static constexpr auto name = "broadcast_to";
+    static constexpr int arity = 1;
+    static constexpr Runs runs = Runs::elementwise;
+    static std::span<const AttributeSpec> attributes() { return kShape; }
+    static Dims shape(const ShapeCall& c) {
+        const Dims& to = c.attributes.integers("shape");
+        auto both = core::broadcast(c.in[0], to);
+        if (!both || !(*both == to)) throw ShapeError{"does not broadcast to " + to.text()};
+        return to;
+    }
+    static void gradient(Adjoint& a) { a.give(0, a.g); }  // the sweep sums it back
+    static TileFn tile() { return unary_tile("copy"); }
+    static void reference(const ReferenceCall& c) {
+        each_broadcast(c, [&](std::int64_t i, const auto& at) { c.out[i] = c.in[0][at[0]]; });
+    }
+};
+
+struct Slice : WithoutTile {
+    static constexpr auto name = "slice";
+    static constexpr int arity = 1;
+    static constexpr Runs runs = Runs::kernel;
+    static std::span<const AttributeSpec> attributes() { return kSlice; }
+    static Dims shape(const ShapeCall& c) {
+        Dims d = c.in[0];
+        const int axis = axis_of(c.attributes, d);
+        const std::int64_t begin = c.attributes.integer("begin"), end = c.attributes.integer("end");
+        if (begin < 0 || end < begin || end > d[axis])
+            throw ShapeError{"no range " + std::to_string(begin) + ":" + std::to_string(end) + " along axis " +
+                             std::to_string(axis)};
+        d[axis] = end - begin;
+        return d;
+    }
+    static void gradient(Adjoint& a) {
+        const Dims d(elbo::shape(a.x(0)));
+        const int axis = axis_of(a.attributes, d);
+        a.give(0, pad(a.g, axis, a.attributes.integer("begin"), d[axis] - a.attributes.integer("end")));
+    }
+    template <class Call, class T>
+    static void copy(const Call& c, const T* in, T* out) {
+        const int axis = axis_of(c.attributes, c.in_dims[0]);
+        const Around around(c.in_dims[0], axis);
+        const std::int64_t from = c.in_dims[0][axis] * around.inner, run = c.out_dims[axis] * around.inner;
+        in += c.attributes.integer("begin") * around.inner;
+        for (std::int64_t o = 0; o < around.outer; ++o) std::copy_n(in + o * from, run, out + o * run);
+    }
+    static void reference(const ReferenceCall& c) { copy(c, c.in[0], c.out); }
+    static KernelFn kernel() {
+        return [](const KernelCall& c) { copy(c, c.in[0], c.out); };
+    }
+};
+
+struct Pad : WithoutTile {
+    static constexpr auto name = "pad";
+    static constexpr int arity = 1;
+    static constexpr Runs runs = Runs::kernel;
+    static std::span<const AttributeSpec> attributes() { return kPad; }
+    static Dims shape(const ShapeCall& c) {
+        Dims d = c.in[0];
+        const std::int64_t before = c.attributes.integer("before"), after = c.attributes.integer("after");
+        if (before < 0 || after < 0) throw ShapeError{"cannot pad by less than nothing"};
+        d[axis_of(c.attributes, d)] += before + after;
+        return d;
+    }
+    static void gradient(Adjoint& a) {
+        const Dims d(elbo::shape(a.x(0)));
+        const int axis = axis_of(a.attributes, d);
+        const std::int64_t before = a.attributes.integer("before");
+        a.give(0, slice(a.g, axis, before, before + d[axis]));
+    }
+    template <class Call, class T>
+    static void copy(const Call& c, const T* in, T* out) {
+        const int axis = axis_of(c.attributes, c.in_dims[0]);
+        const Around around(c.in_dims[0], axis);
+        const std::int64_t run = c.in_dims[0][axis] * around.inner, to = c.out_dims[axis] * around.inner;
+        const std::int64_t before = c.attributes.integer("before") * around.inner;
+        for (std::int64_t o = 0; o < around.outer; ++o) {
+            T* row = out + o * to;
+            std::fill(row, row + before, T(0));
+            std::copy_n(in + o * run, run, row + before);
+            std::fill(row + before + run, row + to, T(0));
+        }
+    }
+    static void reference(const ReferenceCall& c) { copy(c, c.in[0], c.out); }
+    static KernelFn kernel() {
+        return [](const KernelCall& c) { copy(c, c.in[0], c.out); };
+    }
+};
+
+}  // namespace
+
+void add_shapes(OpTable& table) { add_ops<Reshape, BroadcastTo, Slice, Pad>(table); }
+
+}  // namespace elbo::ops

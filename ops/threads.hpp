@@ -1,0 +1,16 @@
+// Threads: one team, that of oneDNN's OpenMP runtime, so that no second pool competes with it. Work is cut into pieces
+// that do not depend on how many threads there are.
+#pragma once
+
+#include <cstdint>
+
+namespace elbo::ops {
+
+/// Sets the size of the team, once, before anything is bound: oneDNN's primitives remember it (PERFORMANCE.md, H1).
+void set_threads(int n);
+int threads();
+
+/// Calls body(context, thread, threads) on every thread of the team; on the caller alone when `parallel` is false.
+void run_team(bool parallel, void (*body)(void* context, int thread, int threads), void* context);
+
+}  // namespace elbo::ops

@@ -1,0 +1,20 @@
+#include <elbo/plugin.hpp>
+using namespace elbo;
+
+/// Squared error, (x - mu)^2 summed over the values. Not a log density: bounds made with it are not comparable.
+struct Mse : Likelihood {
+    std::string reduction = "sum";
+    void parameters(auto& p) {
+        p("reduction", reduction, "over the values of an example; mean hides a KL weight of 1/D, and is here to copy "
+          "published settings", one_of("sum|mean"));
+    }
+
+    bool density() const override { return false; }
+    Var nll(Var raw, Var x) const override {
+        Var error = sum_rows(square(x - raw));
+        return reduction == "mean" ? error / double(shape(raw)[1]) : error;
+    }
+    Var mean(Var raw) const override { return raw; }
+    Var sample(Var raw) const override { return raw; }
+};
+ELBO_PLUGIN("likelihood_mse", "1.0.0", "likelihood/mse") { plugin.add<Mse>("mse", "squared error"); }

@@ -1,0 +1,63 @@
+// model-runner: trains and uses models whose parts are plugins. Results on standard output, everything else on standard
+// error.
+#include <fmt/format.h>
+
+#include <csignal>
+#include <map>
+
+#include "core/error.hpp"
+#include "tools/runner/commands.hpp"
+
+namespace elbo::tools {
+
+std::atomic<int> stop_signal{0};
+
+namespace {
+
+// The first signal asks the step to be finished and saved; a second one ends the program at once.
+void on_signal(int signal) {
+    stop_signal.store(signal);
+    std::signal(signal, SIG_DFL);
+}
+
+int run(const std::vector<std::string>& words) {
+    if (words.empty() || words[0] == "--help" || words[0] == "help" || words[0] == "-h") {
+        fmt::print("{}", help());
+        return words.empty() ? int(core::Exit::usage) : 0;
+    }
+    if (words[0] == "--version") {
+        fmt::print("elbo {} (plugin interface {}.{})\n", ELBO_VERSION, ELBO_ABI_MAJOR, ELBO_ABI_MINOR);
+        return 0;
+    }
+    core::Registry registry;
+    registry.add_default_places();
+    const Arguments arguments = parse(words, registry);
+    if (arguments.has("help")) {
+        fmt::print("{}", help(arguments, registry));
+        return 0;
+    }
+    static const std::map<std::string, int (*)(const Arguments&, core::Registry&)> all{
+        {"list", list}, {"describe", describe}, {"train", train},   {"resume", resume}, {"eval", eval},
+        {"reconstruct", reconstruct}, {"sample", sample}, {"encode", encode}, {"score", score}, {"plan", plan}};
+    return all.at(arguments.verb->name)(arguments, registry);
+}
+
+}  // namespace
+}  // namespace elbo::tools
+
+int main(int argc, char** argv) {
+    std::signal(SIGINT, elbo::tools::on_signal);
+    std::signal(SIGTERM, elbo::tools::on_signal);
+    std::signal(SIGPIPE, SIG_IGN);
+    try {
+        const int code = elbo::tools::run({argv + 1, argv + argc});
+        if (std::fflush(stdout) != 0) throw elbo::core::Error(elbo::core::Exit::failure, "cannot write to standard output");
+        return code;
+    } catch (const elbo::core::Error& e) {
+        fmt::print(stderr, "error: {}\n", e.what());
+        return int(e.code());
+    } catch (const std::exception& e) {
+        fmt::print(stderr, "error: {}\n", e.what());
+        return int(elbo::core::Exit::failure);
+    }
+}
