@@ -30,7 +30,7 @@ public:
         mark_live();
         for (std::size_t i = 0; i < tape_.size(); ++i)
             if (live_[i]) mapped_[i] = carry_over(NodeId(i));
-        for (const auto& o : request_.outputs) out_.outputs.push_back({o.name, mapped(o.node)});
+        for (const auto& o : request_.outputs) out_.outputs.push_back({o.name, before_assignment(o.node)});
         if (request_.guard >= 0) out_.guard = mapped(request_.guard);
         for (const auto& a : request_.assignments) {
             ProgramNode n{tape_.ops().find("assign"), {mapped(a.target), assigned_value(a)}, {}, tape_.dims(a.target),
@@ -49,13 +49,23 @@ private:
     bool is_constant(NodeId id) { return node(id).op->runs == Runs::constant; }
     bool is_constant(NodeId id, double value) { return is_constant(id) && out_.constant(id) == value; }
 
-    // Another tensor as it stands is copied first (a sum over no axes): it may be about to be overwritten itself.
+    // A copy of a tensor as it stands before anything is assigned: a sum over no axes.
+    NodeId copied(NodeId id) {
+        Attribute axes{"axes", AttributeType::integers}, keep{"keep", AttributeType::boolean};
+        const ProgramNode& n = node(id);
+        return add({tape_.ops().find("sum"), {id}, {axes, keep}, n.dims, n.where, n.scope});
+    }
+
     NodeId assigned_value(const Assignment& a) {
         const NodeId value = mapped(a.value);
-        if (!is(source(out_, value), "tensor")) return value;
-        Attribute axes{"axes", AttributeType::integers}, keep{"keep", AttributeType::boolean};
-        return add({tape_.ops().find("sum"), {value}, {axes, keep}, tape_.dims(a.value), tape_.where(a.value),
-                    tape_.scope(a.value)});
+        return is(source(out_, value), "tensor") ? copied(value) : value;
+    }
+
+    NodeId before_assignment(NodeId output) {
+        const NodeId id = mapped(output);
+        for (const auto& a : request_.assignments)
+            if (source(out_, id) == mapped(a.target)) return copied(id);
+        return id;
     }
 
     void mark_live() {

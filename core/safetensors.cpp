@@ -35,9 +35,9 @@ struct Dtype {
     std::string_view name;
     std::int64_t bytes;
 };
-constexpr auto kDtypes = std::to_array<Dtype>({{"F32", 4},  {"F64", 8},     {"I64", 8},     {"U8", 1},  {"BOOL", 1},
-                                               {"I8", 1},   {"F8_E4M3", 1}, {"F8_E5M2", 1}, {"I16", 2}, {"U16", 2},
-                                               {"F16", 2},  {"BF16", 2},    {"I32", 4},     {"U32", 4}, {"U64", 8}});
+constexpr auto kDtypes = std::to_array<Dtype>(
+    {{"F32", 4}, {"F64", 8}, {"I64", 8}, {"U8", 1}, {"BOOL", 1}, {"I8", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1},
+     {"F8_E8M0", 1}, {"I16", 2}, {"U16", 2}, {"F16", 2}, {"BF16", 2}, {"I32", 4}, {"U32", 4}, {"U64", 8}, {"C64", 8}});
 
 /// 0 for a dtype we have never heard of.
 std::int64_t dtype_bytes(std::string_view name) {

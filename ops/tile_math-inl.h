@@ -10,6 +10,7 @@
 #include <hwy/contrib/math/math-inl.h>
 #include <hwy/highway.h>
 
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -89,6 +90,19 @@ HWY_INLINE V SafeTanh(D d, V x) {
     const V e = hn::Expm1(d, hn::Max(hn::Mul(hn::Set(d, -2.f), hn::Abs(x)), hn::Set(d, -60.f)));
     const V y = hn::Div(hn::Neg(e), hn::Add(hn::Set(d, 2.f), e));
     return KeepNan(d, x, hn::CopySign(y, x));
+}
+
+// Highway's sine and cosine hold up to |x| = 39000; lanes beyond that, infinities and NaN go through C's.
+template <class D, class V>
+HWY_INLINE V WithFarLanes(D d, V x, V y, double (*f)(double)) {
+    const V limit = hn::Set(d, 39000.f);
+    if (HWY_LIKELY(hn::AllTrue(d, hn::Le(hn::Abs(x), limit)))) return y;
+    HWY_ALIGN float from[kMostLanes], to[kMostLanes];
+    hn::Store(x, d, from);
+    hn::Store(y, d, to);
+    for (std::size_t i = 0; i < hn::Lanes(d); ++i)
+        if (!(std::fabs(from[i]) <= 39000.f)) to[i] = float(f(double(from[i])));
+    return hn::Load(d, to);
 }
 
 /// out[i] = f(d, in[0][i]).

@@ -25,10 +25,13 @@ struct ProductStep {
     Product product;
     Place a, b, bias, out;
     std::int64_t n_out, k;
+    core::TileFn after; ///< an activation of ours, applied while the result is in the cache; or nullptr
     void run(const Memory& m, const core::Noise&) {
-        if (k == 0) std::fill_n(m.at(out), n_out, 0.f);  // oneDNN leaves the result of an empty sum unwritten
+        float* c = m.at(out);
+        if (k == 0) std::fill_n(c, n_out, 0.f);  // oneDNN leaves the result of an empty sum unwritten
         if (n_out == 0 || k == 0) return;
-        product.run(m.at(a), m.at(b), bias.in == Place::In::nowhere ? nullptr : m.at(bias), m.at(out));
+        product.run(m.at(a), m.at(b), bias.in == Place::In::nowhere ? nullptr : m.at(bias), c);
+        if (after) after({{c, nullptr, nullptr}, {false, false, false}, c, std::size_t(n_out)});
     }
 };
 
@@ -101,18 +104,21 @@ private:
         ProductSpec spec{n.dims[0], a.flag("transpose_a") ? left[0] : left[1], n.dims[1], a.flag("transpose_a"),
                          a.flag("transpose_b"), false, ""};
         Place bias;
+        core::TileFn own = nullptr;
         for (std::size_t i = 1; i < unit.nodes.size(); ++i) {
             const core::ProgramNode& after = program_->node(unit.nodes[i]);
             if (after.op->name == "add") {
                 const NodeId other = after.inputs[0] == unit.nodes[0] ? after.inputs[1] : after.inputs[0];
                 bias = program_->place(other);
                 spec.bias = true;
+            } else if (after.op->name == "relu") {
+                own = after.op->tile;  // oneDNN's turns NaN into 0, and a diverged loss would look finite
             } else {
                 spec.activation = after.op->name;
             }
         }
         return {Product(spec), program_->place(n.inputs[0]), program_->place(n.inputs[1]), bias,
-                program_->place(unit.nodes.back()), n.dims.numel(), spec.k};
+                program_->place(unit.nodes.back()), n.dims.numel(), spec.k, own};
     }
 
     std::shared_ptr<const Program> program_;

@@ -21,7 +21,6 @@ memory::desc matrix(std::int64_t rows, std::int64_t cols, bool transposed) {
 }
 
 dnnl::algorithm algorithm_of(const std::string& activation) {
-    if (activation == "relu") return dnnl::algorithm::eltwise_relu;
     if (activation == "tanh") return dnnl::algorithm::eltwise_tanh;
     if (activation == "sigmoid") return dnnl::algorithm::eltwise_logistic;
     throw std::logic_error("oneDNN post-op " + activation);

@@ -12,7 +12,7 @@ struct ProductSpec {
     std::int64_t m = 0, k = 0, n = 0;
     bool transpose_a = false, transpose_b = false;
     bool bias = false;
-    std::string activation; ///< "", relu, tanh or sigmoid
+    std::string activation; ///< "", tanh or sigmoid
 };
 
 class Product {

@@ -2,6 +2,7 @@
 // error.
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <csignal>
 #include <map>
 
@@ -51,8 +52,9 @@ int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
     try {
         const int code = elbo::tools::run({argv + 1, argv + argc});
-        if (std::fflush(stdout) != 0) throw elbo::core::Error(elbo::core::Exit::failure, "cannot write to standard output");
-        return code;
+        if (std::fflush(stdout) == 0) return code;
+        if (errno == EPIPE) return int(elbo::core::Exit::failure);  // the reader has enough
+        throw elbo::core::Error(elbo::core::Exit::failure, "cannot write to standard output");
     } catch (const elbo::core::Error& e) {
         fmt::print(stderr, "error: {}\n", e.what());
         return int(e.code());
