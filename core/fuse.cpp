@@ -31,10 +31,13 @@ public:
         find_held();
         for (std::size_t i = 0; i < p_.nodes.size(); ++i)
             if (!held_[i]) place(NodeId(i));
+        if (enabled_) sink();
         set_floors();
         for (std::size_t i = 0; i < p_.nodes.size(); ++i)
             if (held_[i]) place(NodeId(i));
+        if (enabled_) sink();
         separate_late_assignments();
+        drop_empty_units();
         for (Unit& u : p_.units) std::sort(u.nodes.begin(), u.nodes.end());
     }
 
@@ -74,6 +77,28 @@ private:
             for (NodeId in : n.inputs)
                 if (held_[std::size_t(in)]) floor_[std::size_t(in)] = std::max(floor_[std::size_t(in)], floor);
         }
+        level_update();
+    }
+
+    // An update is one group: everything held that hangs together waits for the last of what it reads.
+    void level_update() {
+        update_.resize(p_.nodes.size());
+        for (std::size_t i = 0; i < p_.nodes.size(); ++i) update_[i] = int(i);
+        for (std::size_t i = 0; i < p_.nodes.size(); ++i)
+            for (NodeId in : p_.nodes[i].inputs)
+                if (held_[i] && held_[std::size_t(in)]) update_[std::size_t(update_of(in))] = update_of(NodeId(i));
+        std::vector<int> most(p_.nodes.size(), 0);
+        auto each_held = [&](auto f) {
+            for (std::size_t i = 0; i < p_.nodes.size(); ++i)
+                if (held_[i]) f(most[std::size_t(update_of(NodeId(i)))], i);
+        };
+        each_held([&](int& m, std::size_t i) { m = std::max({m, floor_[i], lowest_level(NodeId(i))}); });
+        each_held([&](int& m, std::size_t i) { floor_[i] = m; });
+    }
+
+    int update_of(NodeId id) {
+        while (update_[std::size_t(id)] != id) id = update_[std::size_t(id)] = update_[std::size_t(update_[std::size_t(id)])];
+        return id;
     }
 
     // Readers of a value, through views too.
@@ -124,12 +149,14 @@ private:
     void new_unit(NodeId id, Unit::Kind kind, int level) {
         p_.units.push_back({kind, {id}, kind == Unit::Kind::group ? node(id).dims : Dims{}, level});
         unit_[std::size_t(id)] = int(p_.units.size() - 1);
+        if (held_[std::size_t(id)]) begun_[update_of(id)] = int(p_.units.size() - 1);
         if (kind == Unit::Kind::group) open_[{level, node(id).dims.text()}] = int(p_.units.size() - 1);
     }
 
     void join(NodeId id, int unit) {
         p_.units[std::size_t(unit)].nodes.push_back(id);
         unit_[std::size_t(id)] = unit;
+        if (held_[std::size_t(id)] && !update_.empty()) begun_[update_of(id)] = unit;
     }
 
     // product + row of biases, then one activation, when nothing else reads what is in between.
@@ -202,6 +229,13 @@ private:
                 return true;
             }
         }
+        if (held_[std::size_t(id)]) {
+            auto begun = begun_.find(update_of(id));
+            if (begun != begun_.end() && can_join(id, begun->second)) {
+                join(id, begun->second);
+                return true;
+            }
+        }
         const int level = std::max(lowest_level(id), floor_[std::size_t(id)]);
         auto it = open_.find({level, n.dims.text()});
         if (it == open_.end() || !can_join(id, it->second) || !shares_an_operand(id, it->second)) return false;
@@ -214,6 +248,25 @@ private:
             for (NodeId r : readers_[std::size_t(mine)])
                 if (unit_[std::size_t(r)] == u && !(node(mine).dims.numel() == 1)) return true;
         return false;
+    }
+
+    // A node that could be computed early, but is only read by one group, moves there: its value then stays in a tile.
+    void sink() {
+        for (std::size_t i = p_.nodes.size(); i-- > 0;) {
+            const NodeId id = NodeId(i);
+            const int from = unit_[i], to = readers_[i].empty() ? -1 : unit_[std::size_t(readers_[i][0])];
+            if (from < 0 || to < 0 || from == to || pinned(id) || node(id).op->runs != Runs::elementwise) continue;
+            if (p_.units[std::size_t(from)].kind != Unit::Kind::group || !can_join(id, to)) continue;
+            const bool only = std::all_of(readers_[i].begin(), readers_[i].end(),
+                                          [&](NodeId r) { return unit_[std::size_t(r)] == to; });
+            if (!only) continue;
+            std::erase(p_.units[std::size_t(from)].nodes, id);
+            join(id, to);
+        }
+    }
+
+    void drop_empty_units() {
+        std::erase_if(p_.units, [](const Unit& u) { return u.nodes.empty(); });
     }
 
     // Safety net: an assignment that some other unit of its level or a later one still reads the target of.
@@ -244,6 +297,8 @@ private:
     std::vector<char> held_;
     std::vector<NodeId> pinned_;
     std::map<std::pair<int, std::string>, int> open_;
+    std::vector<int> update_;            // union-find over held nodes: which update each belongs to
+    std::unordered_map<int, int> begun_; // the unit that update is being put into
 };
 
 }  // namespace
