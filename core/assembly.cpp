@@ -25,7 +25,10 @@ void check_support(const Part& likelihood, const Rows& rows) {
 }
 
 TensorStore::Rows random_rows(const Rows& rows, std::int64_t seed) {
-    return [&rows, seed](std::int64_t n, float* out) {
+    return [&rows, seed](std::int64_t n, std::int64_t values, float* out) {
+        if (values != rows.values())
+            throw Error(Exit::plugin, fmt::format("init data_rows: an example has {} values, a row of the tensor {}",
+                                                  rows.values(), values));
         PhiloxSequence draw(std::uint64_t(seed), stream_of("data_rows"));
         std::vector<std::int64_t> which(static_cast<std::size_t>(n));
         for (auto& w : which) w = draw.below(std::uint32_t(rows.count(Split::train)));

@@ -46,7 +46,7 @@ std::vector<ParameterSpec> RunConfig::declared() {
             whole("batch", "rows per step", d.batch, 1, 1 << 20),
             whole("epochs", "passes over the training rows", d.epochs, 0, 1e9),
             whole("seed", "of weights, order and noise", d.seed, 0, inf),
-            whole("threads", "of the compute team; set it to what the machine has free", d.threads, 1, 4096),
+            whole("threads", "of the compute team; set it to what the machine has free", d.threads, 1, 1024),
             whole("checkpoint_every", "epochs between checkpoints", d.checkpoint_every, 1, 1e9)};
 }
 
@@ -99,7 +99,14 @@ ConfigText read_config(const std::filesystem::path& path) {
     ConfigText out;
     out.file = path.string();
     try {
-        const toml::table all = toml::parse(read_file(path), out.file);
+        std::string bytes;
+        try {
+            bytes = read_file(path);
+        } catch (Error& e) {
+            e.set_code(Exit::usage);
+            throw;
+        }
+        const toml::table all = toml::parse(bytes, out.file);
         for (const auto& [name, node] : all) {
             const std::string section(name.str());
             const int line = int(node.source().begin.line);

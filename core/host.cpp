@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <new>
 
 #include "core/recording.hpp"
 
@@ -20,6 +21,8 @@ std::int32_t guarded(elbo_trace* trace, F f) noexcept {
         return 0;
     } catch (const Error& e) {
         r.error = e;
+    } catch (const std::bad_alloc&) {
+        r.error = Error(Exit::failure, "not enough memory");
     } catch (const std::exception& e) {
         r.error = Error(Exit::failure, e.what());
     } catch (...) {

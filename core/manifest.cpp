@@ -23,12 +23,13 @@ public:
         if (in_) size_ = std::uint64_t(in_.tellg());
     }
     bool open() const { return in_.is_open(); }
+    bool holds(std::uint64_t at, std::uint64_t n) const { return n <= size_ && at <= size_ - n; }
     template <class T>
     bool read(std::uint64_t at, T& out) {
         return read(at, &out, sizeof out);
     }
     bool read(std::uint64_t at, void* out, std::uint64_t n) {
-        if (n > size_ || at > size_ - n) return false;
+        if (!holds(at, n)) return false;
         in_.clear();
         in_.seekg(std::streamoff(at));
         in_.read(static_cast<char*>(out), std::streamsize(n));
@@ -80,11 +81,14 @@ std::optional<Manifest> read_manifest(const std::filesystem::path& path) {
     Elf64_Ehdr header;
     if (!bytes.read(0, header) || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return {};
     if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB) return {};
+    std::optional<Manifest> found;
+    bool truncated = false;
     for (std::uint64_t i = 0; i < header.e_phnum; ++i) {
         Elf64_Phdr segment;
         if (header.e_phoff > (std::uint64_t(1) << 62) || header.e_phentsize < sizeof segment) return {};
         if (!bytes.read(header.e_phoff + i * header.e_phentsize, segment)) return {};
-        if (segment.p_type != PT_NOTE || segment.p_filesz > kMostNoteBytes) continue;
+        if (segment.p_type == PT_LOAD) truncated |= !bytes.holds(segment.p_offset, segment.p_filesz);
+        if (segment.p_type != PT_NOTE || segment.p_filesz > kMostNoteBytes || found) continue;
         std::string notes(segment.p_filesz, '\0');
         if (!bytes.read(segment.p_offset, notes.data(), notes.size())) continue;
         for (std::uint64_t at = 0; at + sizeof(Elf64_Nhdr) <= notes.size();) {
@@ -93,11 +97,13 @@ std::optional<Manifest> read_manifest(const std::filesystem::path& path) {
             const std::uint64_t name = at + sizeof note, desc = name + padded(note.n_namesz);
             if (desc + note.n_descsz > notes.size()) break;
             const bool ours = note.n_namesz == 5 && std::memcmp(notes.data() + name, "elbo", 5) == 0;
-            if (ours && note.n_type == ELBO_NOTE_TYPE) return parse(notes.substr(desc, note.n_descsz), file);
+            if (ours && note.n_type == ELBO_NOTE_TYPE && !found) found = parse(notes.substr(desc, note.n_descsz), file);
             at = desc + padded(note.n_descsz);
         }
     }
-    return {};
+    // The loader would map pages beyond its end, and die of them.
+    if (found && truncated) throw Error(Exit::plugin, "not a valid plugin: the file is truncated", file);
+    return found;
 }
 
 std::string refusal(const Manifest& m) {

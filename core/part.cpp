@@ -51,7 +51,7 @@ std::string ParameterSpec::bounds_text() const {
 ParameterValue ParameterSpec::parse(const std::string& text, const std::string& flag) const {
     auto wrong = [&] {
         return Error(Exit::usage, fmt::format("{}: '{}' is not a {}", flag, text,
-                                              choices.empty() ? type_text() : "choice; there are " + choices));
+                                              type == ELBO_INTS ? "list of whole numbers like 400,400" : type_text()));
     };
     ParameterValue value;
     if (type == ELBO_BOOL) {

@@ -82,19 +82,17 @@ private:
         std::vector<Block*> order;
         for (Block& b : blocks_) order.push_back(&b);
         std::stable_sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->bytes > b->bytes; });
-        std::vector<Block*> placed;
+        std::vector<Block> placed;  // by offset, so that the search ends at the first gap
         for (Block* b : order) {
-            std::vector<std::pair<std::int64_t, std::int64_t>> busy;
-            for (Block* other : placed)
-                if (other->first <= b->last && b->first <= other->last) busy.emplace_back(other->offset, other->bytes);
-            std::sort(busy.begin(), busy.end());
             std::int64_t at = 0;
-            for (auto [offset, bytes] : busy) {
-                if (at + b->bytes <= offset) break;
-                at = std::max(at, offset + bytes);
+            for (const Block& other : placed) {
+                if (other.first > b->last || b->first > other.last) continue;
+                if (at + b->bytes <= other.offset) break;
+                at = std::max(at, other.offset + other.bytes);
             }
             b->offset = at;
-            placed.push_back(b);
+            placed.insert(std::upper_bound(placed.begin(), placed.end(), at,
+                                           [](std::int64_t v, const Block& o) { return v < o.offset; }), *b);
             p_.slab_bytes = std::max(p_.slab_bytes, at + b->bytes);
         }
         std::vector<std::int64_t> live(p_.units.size() + 2, 0);

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "core/contract.hpp"
 #include "core/philox.hpp"
 
 namespace elbo::core {
@@ -88,6 +89,7 @@ std::vector<Var> Recording::call(Part& part, const std::string& method, const st
             throw Error(Exit::plugin, fmt::format("{} of {} returned a node that does not exist", method, part.info().label()));
         result.push_back(var(out[i]));
     }
+    check_contract(tape, *environment, part.info(), method, nodes, {out, n});
     return result;
 }
 

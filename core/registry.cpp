@@ -146,7 +146,9 @@ void Registry::load(File& file) {
     if (entry->major != file.manifest.major || entry->minor != file.manifest.minor)
         throw Error(Exit::plugin, "its note and its entry disagree about the interface version", path);
     elbo_registrar registrar;
-    if (entry->init(host_table(), &registrar) != 0) throw Error(Exit::plugin, "failed while registering its parts", path);
+    elbo_why why{sizeof(elbo_why), {}};
+    if (entry->init(host_table(), &registrar, &why) != 0)
+        throw Error(Exit::plugin, fmt::format("failed while registering its parts: {}", why.text), path);
     // All or nothing: what it offers must be exactly what its note says.
     std::set<std::string> promised(file.manifest.provides.begin(), file.manifest.provides.end()), offered;
     std::vector<std::unique_ptr<ComponentInfo>> components;

@@ -22,6 +22,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr const char* kContents[] = {"checkpoints", "pictures", "model", "metrics.csv", "log.txt", "run.json", "config.toml",
+                                     "codes.npy", "scores.csv"};
 constexpr const char* kFormat = "elbo checkpoint 1";
 
 std::string exact(double v) { return fmt::format("{}", v); }  // shortest text that reads back to the same bits
@@ -47,13 +49,23 @@ Run Run::create(const fs::path& folder, const RunConfig& config, bool overwrite)
             throw e;
         }
         if (is_run)
-            for (const char* part : {"checkpoints", "pictures", "model", "metrics.csv", "log.txt", "run.json", "config.toml"})
-                fs::remove_all(folder / part, status);
+            for (const char* part : kContents) fs::remove_all(folder / part, status);
     }
     Run run(folder);
-    for (const char* part : {"pictures", "checkpoints", "model"}) make_folder(folder / part);
-    run.write_config(config);
+    try {
+        for (const char* part : {"pictures", "checkpoints", "model"}) make_folder(folder / part);
+        run.write_config(config);
+    } catch (...) {
+        run.discard();
+        throw;
+    }
     return run;
+}
+
+void Run::discard() const {
+    std::error_code status;
+    for (const char* part : kContents) fs::remove_all(folder_ / part, status);
+    fs::remove(folder_, status);  // only when nothing else is in it
 }
 
 Run Run::open(const fs::path& folder) {

@@ -36,6 +36,8 @@ public:
     const std::filesystem::path& folder() const { return folder_; }
     std::filesystem::path config_file() const { return folder_ / "config.toml"; }
 
+    /// Removes what is in it: for a run that could not begin.
+    void discard() const;
     void write_config(const RunConfig& config) const;
     void write_info(const RunConfig& config, const Session& session, const Rows& rows, const std::string& backend,
                     const Registry& registry) const;

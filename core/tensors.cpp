@@ -73,7 +73,8 @@ void TensorStore::fill(KeptTensor& t, const InitSpec& init) const {
     if (init.name == "fan_in_uniform") bound = std::sqrt(1 / std::max(fan_in, 1.0));
     if (bound >= 0) return uniform(-init.a * bound, init.a * bound);
     if (init.name == "data_rows") {
-        if (rows_) rows_(t.dims.rank ? t.dims[0] : 1, out);
+        if (n == 0) return;
+        if (rows_) rows_(t.dims.rank ? t.dims[0] : 1, t.dims.row(), out);
         else uniform(0, 1);
         return;
     }

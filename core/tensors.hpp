@@ -35,8 +35,9 @@ struct KeptTensor {
 
 class TensorStore {
 public:
-    /// rows(n, out) writes n random training examples, for `data_rows`; empty when there is no data.
-    using Rows = std::function<void(std::int64_t n, float* out)>;
+    /// rows(n, values, out) writes n random training examples of that many values, for `data_rows`, and throws Error when
+    /// an example has another size; empty when there is no data.
+    using Rows = std::function<void(std::int64_t n, std::int64_t values, float* out)>;
 
     explicit TensorStore(std::uint64_t seed, Rows rows = {}) : seed_(seed), rows_(std::move(rows)) {}
 

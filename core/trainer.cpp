@@ -85,7 +85,7 @@ TrainingResult Trainer::train(Progress progress) {
                 finish_epoch(progress, now() - began);
                 began = now();
             }
-            if (stop_.load(std::memory_order_relaxed) == 0) continue;
+            if (stop_.load(std::memory_order_relaxed) == 0 || progress.epoch >= std::uint64_t(config_.epochs)) continue;
             run_.save_checkpoint(session_, rows_, progress);
             return {true, progress};
         }
@@ -110,7 +110,7 @@ void Trainer::finish_epoch(Progress& progress, double seconds) {
     std::vector<std::string> header{"epoch", "step", "train_loss"};
     std::vector<double> row{double(s.epoch), double(s.step), s.loss};
     for (std::size_t i = 0; i < s.terms.size(); ++i) {
-        header.push_back("train_" + session_.terms()[i]);
+        header.push_back(is_kl(session_.terms()[i]) ? "train_kl" : "train_" + session_.terms()[i]);
         row.push_back(s.terms[i]);
     }
     if (s.test.rows > 0) {

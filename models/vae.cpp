@@ -17,9 +17,9 @@ struct Vae : Model {
     }
 
     Var objective(Var x) const override {
-        auto [reconstruction, kl] = terms(x);
+        auto [reconstruction, kl, closed] = terms(x);
         term("reconstruction", reconstruction);
-        term("kl", kl);
+        term(closed ? "kl" : "kl_mc", kl);
         return reconstruction + weight(x) * kl;
     }
     Var encode(Var x) const override { return the<Posterior>(x).mean(code(x)); }
@@ -28,14 +28,18 @@ struct Vae : Model {
         return the<Likelihood>(like).mean(the<Decoder>(like).raw(the<Prior>(like).sample(like)));
     }
     Var score(Var x) const override {
-        auto [reconstruction, kl] = terms(x);
+        auto [reconstruction, kl, closed] = terms(x);
         return anomaly == "elbo" ? reconstruction + kl : reconstruction;
     }
 
 private:
     static Vars code(Var x) { return the<Posterior>(x).parameters_of(the<Encoder>(x).features(x)); }
 
-    static std::pair<Var, Var> terms(Var x) {
+    struct Terms {
+        Var reconstruction, kl;
+        bool closed; ///< the KL is exact, not an estimate from one sample
+    };
+    static Terms terms(Var x) {
         auto posterior = the<Posterior>(x);
         auto prior = the<Prior>(x);
         if (!posterior.density())
@@ -45,7 +49,8 @@ private:
         Var z = posterior.sample(q);
         Var reconstruction = the<Likelihood>(x).nll(the<Decoder>(x).raw(z), flatten(x));
         auto closed = prior.kl(posterior.family(), q);
-        return {reconstruction, closed ? *closed : posterior.log_prob(q, z) - prior.log_prob(z)};
+        if (closed) return {reconstruction, *closed, true};
+        return {reconstruction, posterior.log_prob(q, z) - prior.log_prob(z), false};
     }
 
     Var weight(Var x) const {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <unordered_map>
 
 #include "ops/support.hpp"
 #include "ops/threads.hpp"
@@ -55,9 +56,9 @@ void TileGroup::lower(const core::Program& program, const core::Unit& unit) {
     total_ = unit.space.numel();
     const auto external = core::freezing::reads(program, unit);
     std::vector<NodeId> operand_nodes;
-    std::vector<int> reg_of(program.nodes.size(), -1);
+    std::unordered_map<NodeId, int> reg_of;
     auto source_of = [&](NodeId id) -> Source {
-        if (reg_of[std::size_t(id)] >= 0) return {From::reg, reg_of[std::size_t(id)]};
+        if (auto made = reg_of.find(id); made != reg_of.end()) return {From::reg, made->second};
         const bool constant = program.node(id).op->runs == Runs::constant && program.place(id).in != Place::In::slab;
         if (constant) {
             immediates_.push_back(float(program.constant(id)));
@@ -76,7 +77,7 @@ void TileGroup::lower(const core::Program& program, const core::Unit& unit) {
     for (NodeId id : unit.nodes) {
         const core::ProgramNode& n = program.node(id);
         if (n.op->runs == Runs::row_sum) {
-            sums_.push_back({reg_of[std::size_t(n.inputs[0])], program.place(id)});
+            sums_.push_back({reg_of.at(n.inputs[0]), program.place(id)});
             row_ = program.node(n.inputs[0]).dims.numel() / std::max<std::int64_t>(n.dims.numel(), 1);
             continue;
         }
@@ -92,8 +93,8 @@ void TileGroup::lower(const core::Program& program, const core::Unit& unit) {
             in.push_back({From::immediate, int(immediates_.size() - 1)});
         }
         for (NodeId i : n.inputs) in.push_back(source_of(i));
-        reg_of[std::size_t(id)] = emit(n.op->tile, in);
-        if (program.place(id).in == Place::In::slab) stores_.push_back({reg_of[std::size_t(id)], program.place(id), false});
+        reg_of[id] = emit(n.op->tile, in);
+        if (program.place(id).in == Place::In::slab) stores_.push_back({reg_of.at(id), program.place(id), false});
     }
     assert(operand_nodes.size() <= kMostOperands);
     collapse(program, unit, operand_nodes);

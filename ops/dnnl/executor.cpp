@@ -57,25 +57,27 @@ class DnnlBound : public core::Bound {
 public:
     DnnlBound(std::shared_ptr<const Program> program, std::vector<float*> tensors)
         : program_(std::move(program)), tensors_(std::move(tensors)),
-          slab_(core::aligned_floats(program_->slab_bytes / 4)) {
+          slab_(core::aligned_floats(program_->slab_bytes / 4)), inputs_(program_->inputs.size()) {
         const auto unit_of = core::freezing::unit_of(*program_);
         guard_unit_ = program_->guard < 0 ? -1 : unit_of[std::size_t(core::freezing::source(*program_, program_->guard))];
         for (const core::Unit& u : program_->units) steps_.push_back(step_of(u));
     }
 
     bool run(const core::Feed& feed) override {
-        const Memory memory{slab_.get(), feed.inputs.data(), tensors_.data()};
+        std::copy(feed.inputs.begin(), feed.inputs.end(), inputs_.begin());
+        const Memory memory{slab_.get(), inputs_.data(), tensors_.data()};
+        auto guarded = [&] { return std::isfinite(*memory.at(program_->place(program_->guard))); };
+        if (program_->guard >= 0 && guard_unit_ < 0 && !guarded()) return false;  // given, not computed
         for (std::size_t i = 0; i < steps_.size(); ++i) {
             std::visit([&](auto& s) { s.run(memory, feed.noise); }, steps_[i]);
-            if (int(i) == guard_unit_ && !std::isfinite(*memory.at(program_->place(program_->guard)))) return false;
+            if (int(i) == guard_unit_ && !guarded()) return false;
         }
-        last_inputs_ = feed.inputs;
         return true;
     }
 
     std::span<const float> output(std::size_t i) const override {
         const NodeId id = program_->outputs[i].node;
-        const Memory memory{slab_.get(), last_inputs_.data(), tensors_.data()};
+        const Memory memory{slab_.get(), inputs_.data(), tensors_.data()};
         return {memory.at(program_->place(id)), std::size_t(program_->node(id).dims.numel())};
     }
 
@@ -125,7 +127,7 @@ private:
     std::vector<float*> tensors_;
     core::AlignedFloats slab_;
     std::vector<Step> steps_;
-    std::span<const float* const> last_inputs_;
+    std::vector<const float*> inputs_;
     int guard_unit_;
 };
 

@@ -1,16 +1,11 @@
 // What each verb does. Returns the exit code; throws core::Error.
 #pragma once
 
-#include <atomic>
-
 #include "core/assembly.hpp"
 #include "core/run.hpp"
 #include "tools/runner/options.hpp"
 
 namespace elbo::tools {
-
-/// The signal that asked to stop; 0 while none has.
-extern std::atomic<int> stop_signal;
 
 int list(const Arguments& arguments, core::Registry& registry);
 int describe(const Arguments& arguments, core::Registry& registry);

@@ -5,21 +5,14 @@
 #include <cerrno>
 #include <csignal>
 #include <map>
+#include <new>
 
 #include "core/error.hpp"
 #include "tools/runner/commands.hpp"
 
 namespace elbo::tools {
 
-std::atomic<int> stop_signal{0};
-
 namespace {
-
-// The first signal asks the step to be finished and saved; a second one ends the program at once.
-void on_signal(int signal) {
-    stop_signal.store(signal);
-    std::signal(signal, SIG_DFL);
-}
 
 int run(const std::vector<std::string>& words) {
     if (words.empty() || words[0] == "--help" || words[0] == "help" || words[0] == "-h") {
@@ -47,8 +40,6 @@ int run(const std::vector<std::string>& words) {
 }  // namespace elbo::tools
 
 int main(int argc, char** argv) {
-    std::signal(SIGINT, elbo::tools::on_signal);
-    std::signal(SIGTERM, elbo::tools::on_signal);
     std::signal(SIGPIPE, SIG_IGN);
     try {
         const int code = elbo::tools::run({argv + 1, argv + argc});
@@ -58,6 +49,9 @@ int main(int argc, char** argv) {
     } catch (const elbo::core::Error& e) {
         fmt::print(stderr, "error: {}\n", e.what());
         return int(e.code());
+    } catch (const std::bad_alloc&) {
+        fmt::print(stderr, "error: not enough memory; use a smaller --batch, --count or model\n");
+        return int(elbo::core::Exit::failure);
     } catch (const std::exception& e) {
         fmt::print(stderr, "error: {}\n", e.what());
         return int(elbo::core::Exit::failure);

@@ -116,14 +116,21 @@ public:
         } catch (const po::error& e) {
             throw Error(Exit::usage, e.what()).note(fmt::format("model-runner {} --help lists the flags", verb_.name));
         }
-        if (!pending_.empty()) throw Error(Exit::usage, "--" + pending_ + ": a value is missing");
+        if (!pending_.empty()) missing(pending_);
+        for (const auto& [flag, values] : out.flags)
+            for (const auto& v : values)
+                if (v.empty()) missing(flag);
         return out;
     }
 
 private:
+    [[noreturn]] static void missing(const std::string& flag) {
+        throw Error(Exit::usage, "--" + flag + ": a value is missing");
+    }
+
     void take(const po::option& o, Arguments& out) {
         if (o.position_key >= 0 || o.string_key.empty()) return words(o.value, out);
-        if (!pending_.empty()) throw Error(Exit::usage, "--" + pending_ + ": a value is missing");
+        if (!pending_.empty()) missing(pending_);
         if (o.unregistered) {
             if (!verb_.takes_settings) refuse(o.string_key);
             if (o.value.empty()) pending_ = o.string_key;
@@ -140,6 +147,10 @@ private:
             if (!pending_.empty()) {
                 out.settings.push_back({setting_key(pending_), word, "--" + pending_});
                 pending_.clear();
+            } else if (word == "-h") {
+                out.flags["help"];
+            } else if (word.starts_with("-")) {
+                refuse(word.substr(1), "-");
             } else if (verb_.operand.empty() || !out.operand.empty()) {
                 throw Error(Exit::usage, fmt::format("'{}' is one word too many; usage: model-runner {} {}", word, verb_.name,
                                                      verb_.operand));
@@ -149,10 +160,10 @@ private:
         }
     }
 
-    [[noreturn]] void refuse(const std::string& flag) const {
+    [[noreturn]] void refuse(const std::string& flag, const char* dashes = "--") const {
         std::vector<std::string> known;
         for (const Flag& f : verb_.flags) known.push_back(f.name);
-        throw Error(Exit::usage, fmt::format("'{}' has no flag --{}{}", verb_.name, flag, did_you_mean(flag, known)))
+        throw Error(Exit::usage, fmt::format("'{}' has no flag {}{}{}", verb_.name, dashes, flag, did_you_mean(flag, known)))
             .note(fmt::format("model-runner {} --help lists them", verb_.name));
     }
 

@@ -1,6 +1,9 @@
 // train and resume.
 #include <fmt/format.h>
 
+#include <atomic>
+#include <csignal>
+
 #include <nlohmann/json.hpp>
 
 #include "core/error.hpp"
@@ -17,6 +20,14 @@ using core::Exit;
 namespace fs = std::filesystem;
 
 namespace {
+
+std::atomic<int> stop_signal{0};
+
+// The first signal asks the step to be finished and saved; a second one ends the program at once.
+void on_signal(int signal) {
+    stop_signal.store(signal);
+    std::signal(signal, SIG_DFL);
+}
 
 fs::path free_folder(const core::RunConfig& config) {
     for (int n = 1;; ++n) {
@@ -47,6 +58,8 @@ int go(const Arguments& arguments, OpenRun& open) {
     console.note(fmt::format("model '{}': {} trained values; batch {}, {} thread{}, {}", open.config.part("model").name,
                              parameters.trained_values(), open.config.batch, open.config.threads,
                              open.config.threads == 1 ? "" : "s", ops::backend_description()));
+    std::signal(SIGINT, on_signal);
+    std::signal(SIGTERM, on_signal);
     core::Trainer trainer(open.run, open.config, open.session(), open.rows(), console, stop_signal);
     const core::TrainingResult result = trainer.train(open.progress);
     if (result.stopped) {
@@ -70,8 +83,8 @@ OpenRun open_run(const Arguments& arguments, core::Registry& registry, bool untr
             e.note("the run may have used a plugin of its own: name it with --plugin FILE");
         throw;
     }
-    if (auto n = arguments.number("threads", 1)) open.config.threads = *n;
-    if (auto n = arguments.number("epochs", 1)) open.config.epochs = *n;
+    for (const auto& spec : core::RunConfig::declared())
+        if (auto text = arguments.value(spec.name)) open.config.set(spec.name, spec.parse(*text, "--" + spec.name));
     open.executor = ops::make_executor("dnnl", int(open.config.threads));
     const auto checkpoint = open.run.latest_checkpoint();
     core::Scaler scaler;
@@ -94,7 +107,12 @@ int train(const Arguments& arguments, core::Registry& registry) {
     core::Assembly assembly = core::assemble(config, registry, ops::table(), *executor);
     const fs::path folder = arguments.value("out") ? fs::path(*arguments.value("out")) : free_folder(config);
     core::Run run = core::Run::create(folder, config, arguments.has("overwrite"));
-    run.write_info(config, *assembly.session, *assembly.rows, ops::backend_description(), registry);
+    try {
+        run.write_info(config, *assembly.session, *assembly.rows, ops::backend_description(), registry);
+    } catch (...) {
+        run.discard();
+        throw;
+    }
     OpenRun open{std::move(run), std::move(config), std::move(executor), std::move(assembly), {}};
     return go(arguments, open);
 }
@@ -105,8 +123,10 @@ int resume(const Arguments& arguments, core::Registry& registry) {
     if (!trained_on.empty() && trained_on != open.rows().hash())
         throw Error(Exit::data, "the data is not what this run was trained on: its SHA-256 differs", arguments.operand)
             .note("data " + open.rows().description());
-    if (open.progress.epoch >= std::uint64_t(open.config.epochs)) {
+    const bool done = open.progress.epoch >= std::uint64_t(open.config.epochs);
+    if (done && fs::exists(open.run.folder() / "model" / "weights.safetensors")) {
         fmt::print(stderr, "the run has done its {} epochs; train longer with --epochs N\n", open.config.epochs);
+        print_result(arguments, open, {false, open.progress});
         return 0;
     }
     open.run.write_config(open.config);

@@ -27,6 +27,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr std::int64_t kMostSamples = 1 << 20;
+
 Split split_of(const Arguments& arguments, const core::Rows& rows) {
     const std::string name = arguments.value("split").value_or("test");
     if (name != "train" && name != "test") throw Error(Exit::usage, fmt::format("--split: '{}'; there are train, test", name));
@@ -51,10 +53,14 @@ void each_batch(const OpenRun& open, const std::string& purpose, Split split, st
     }
 }
 
+// Said before anything is computed.
+fs::path checked_ending(const fs::path& out, const std::vector<std::string>& endings) {
+    if (std::find(endings.begin(), endings.end(), out.extension().string()) != endings.end()) return out;
+    throw Error(Exit::usage, fmt::format("--out: '{}' must end in {}", out.string(), fmt::join(endings, " or ")));
+}
+
 void write_array(const fs::path& file, const std::vector<float>& values, const core::Dims& dims, const std::string& column) {
     if (file.extension() == ".npy") return core::write_npy(file, values, dims);
-    if (file.extension() != ".csv")
-        throw Error(Exit::usage, fmt::format("--out: '{}' must end in .npy or .csv", file.string()));
     std::vector<std::string> header;
     for (std::int64_t i = 0; i < dims.row(); ++i) header.push_back(column + std::to_string(i));
     core::write_csv(file, header, std::vector<double>(values.begin(), values.end()));
@@ -108,7 +114,8 @@ int reconstruct(const Arguments& arguments, core::Registry& registry) {
         if (b >= all) throw Error(Exit::usage, fmt::format("--rows: the split has rows 0..{}", all - 1));
         first = a, last = b;
     }
-    const fs::path out = arguments.value("out").value_or((open.run.folder() / "pictures" / "reconstructions.png").string());
+    const fs::path out = checked_ending(arguments.value("out").value_or((open.run.folder() / "pictures" / "reconstructions.png").string()),
+                                        {".png", ".npy", ".csv"});
     if (is_picture(out, open.rows().dims())) {
         draw_reconstructions(out, open.session(), open.rows(), split, first, last - first + 1);
     } else {
@@ -127,8 +134,10 @@ int sample(const Arguments& arguments, core::Registry& registry) {
         throw Error(Exit::usage, fmt::format("model '{}' has no prior to sample from", open.config.part("model").name))
             .note("train a 'vae', or use reconstruct or encode");
     const std::int64_t count = arguments.number("count", 1).value_or(64);
+    if (count > kMostSamples) throw Error(Exit::usage, fmt::format("--count: at most {} at once", kMostSamples));
     const auto seed = std::uint64_t(arguments.number("seed", 0).value_or(1));
-    const fs::path out = arguments.value("out").value_or((open.run.folder() / "pictures" / "samples.png").string());
+    const fs::path out = checked_ending(arguments.value("out").value_or((open.run.folder() / "pictures" / "samples.png").string()),
+                                        {".png", ".npy", ".csv"});
     if (is_picture(out, open.rows().dims())) {
         draw_samples(out, open.session(), count, seed);
     } else {
@@ -143,7 +152,8 @@ int sample(const Arguments& arguments, core::Registry& registry) {
 int encode(const Arguments& arguments, core::Registry& registry) {
     OpenRun open = open_run(arguments, registry);
     const Split split = split_of(arguments, open.rows());
-    const fs::path out = arguments.value("out").value_or((open.run.folder() / "codes.npy").string());
+    const fs::path out =
+        checked_ending(arguments.value("out").value_or((open.run.folder() / "codes.npy").string()), {".npy", ".csv"});
     std::vector<float> codes;
     each_batch(open, "encode", split, 0, open.rows().count(split),
                [&](std::int64_t, std::span<const float> z) { codes.insert(codes.end(), z.begin(), z.end()); });
@@ -154,23 +164,30 @@ int encode(const Arguments& arguments, core::Registry& registry) {
 
 namespace {
 
-// Which labels count as anomalies; empty when it cannot be known.
-std::set<double> anomaly_labels(const Arguments& arguments, const std::vector<double>& labels) {
+// The labels named by --anomalies.
+std::set<double> named_anomalies(const Arguments& arguments) {
     std::set<double> out;
-    if (auto text = arguments.value("anomalies")) {
-        std::stringstream pieces(*text);
-        for (std::string piece; std::getline(pieces, piece, ',');) {
-            double v = 0;
-            auto [end, error] = std::from_chars(piece.data(), piece.data() + piece.size(), v);
-            if (error != std::errc() || end != piece.data() + piece.size())
-                throw Error(Exit::usage, fmt::format("--anomalies: '{}' is not a label", piece));
-            out.insert(v);
-        }
-        return out;
+    std::stringstream pieces(arguments.value("anomalies").value_or(""));
+    for (std::string piece; std::getline(pieces, piece, ',');) {
+        double v = 0;
+        auto [end, error] = std::from_chars(piece.data(), piece.data() + piece.size(), v);
+        if (error != std::errc() || end != piece.data() + piece.size())
+            throw Error(Exit::usage, fmt::format("--anomalies: '{}' is not a label", piece));
+        out.insert(v);
     }
-    const bool binary = std::all_of(labels.begin(), labels.end(), [](double l) { return l == 0 || l == 1; });
-    if (binary) out.insert(1);
     return out;
+}
+
+double auc_of(const std::vector<double>& scores, const std::vector<double>& labels, std::set<double> anomalies) {
+    const bool binary = std::all_of(labels.begin(), labels.end(), [](double l) { return l == 0 || l == 1; });
+    if (anomalies.empty() && binary) anomalies.insert(1);
+    if (anomalies.empty()) {
+        fmt::print(stderr, "labels are not 0 and 1: no ROC AUC; say which are anomalies with --anomalies 4,9\n");
+        return NAN;
+    }
+    std::vector<int> is;
+    for (double l : labels) is.push_back(anomalies.count(l) ? 1 : 0);
+    return core::roc_auc(scores, is);
 }
 
 }  // namespace
@@ -182,6 +199,8 @@ int score(const Arguments& arguments, core::Registry& registry) {
     const bool labelled = open.rows().label_width() > 0;
     if (arguments.has("anomalies") && !labelled)
         throw Error(Exit::data, "--anomalies: the data has no labels").note("for csv, name the column: --data.label");
+    const std::set<double> anomalies = named_anomalies(arguments);
+    const fs::path out = checked_ending(arguments.value("out").value_or((open.run.folder() / "scores.csv").string()), {".csv"});
     std::vector<double> scores, labels, table;
     each_batch(open, "score", split, 0, n, [&](std::int64_t, std::span<const float> s) { scores.insert(scores.end(), s.begin(), s.end()); });
     for (std::int64_t i = 0; i < n; ++i) {
@@ -190,16 +209,8 @@ int score(const Arguments& arguments, core::Registry& registry) {
         labels.push_back(open.rows().labels(split, i)[0]);
         table.push_back(labels.back());
     }
-    const fs::path out = arguments.value("out").value_or((open.run.folder() / "scores.csv").string());
     core::write_csv(out, labelled ? std::vector<std::string>{"row", "score", "label"} : std::vector<std::string>{"row", "score"}, table);
-    double auc = NAN;
-    if (labelled) {
-        const auto anomalies = anomaly_labels(arguments, labels);
-        std::vector<int> is;
-        for (double l : labels) is.push_back(anomalies.count(l) ? 1 : 0);
-        if (!anomalies.empty()) auc = core::roc_auc(scores, is);
-        else fmt::print(stderr, "labels are not 0 and 1: no ROC AUC; say which are anomalies with --anomalies 4,9\n");
-    }
+    const double auc = labelled ? auc_of(scores, labels, anomalies) : NAN;
     if (arguments.has("json")) {
         fmt::print("{}\n", Json{{"file", out.string()}, {"rows", n}, {"roc_auc", std::isnan(auc) ? Json(nullptr) : Json(auc)}}.dump());
         return 0;

@@ -5,7 +5,7 @@
  * status other than 0. No exception, no C++ type and no ownership crosses.
  *
  * Versions: the major must be equal, the host's minor at least the plugin's. A table begins with its size and only ever
- * grows at its end; readers look at no field beyond `size`. tests/data/abi_layout.txt pins every offset.
+ * grows at its end; readers look at no field beyond `size`. tests/golden/abi_layout.txt pins every offset.
  *
  * Threads: one recording is used by one thread. A data set's `read` and `labels` may be called by several at once.
  */
@@ -155,7 +155,7 @@ typedef struct elbo_entry {
     uint32_t size;
     uint16_t major, minor;
     const char *name, *version;
-    int32_t (*init)(const elbo_host*, elbo_registrar*);
+    int32_t (*init)(const elbo_host*, elbo_registrar*, elbo_why*);
 } elbo_entry;
 
 #ifdef __cplusplus

@@ -136,10 +136,10 @@ private:
 namespace detail {
 
 template <void (*Register)(Plugin&)>
-std::int32_t init(const elbo_host* table, elbo_registrar* registrar) {
+std::int32_t init(const elbo_host* table, elbo_registrar* registrar, elbo_why* why) {
     host = table;
     Plugin plugin(registrar);
-    if (guarded(nullptr, [&] { Register(plugin); }) != 0) return 1;
+    if (guarded(why, [&] { Register(plugin); }) != 0) return 1;
     return plugin.status();
 }
 
