@@ -194,6 +194,9 @@ std::string Session::explain_non_finite(const float* x, std::int64_t rows) {
     const NonFinite found = executor_.find_non_finite(*r.program, r.tensors, {r.inputs, r.noise});
     if (found.node < 0) return "a replay in f64 found only finite values: rounding in f32 made the difference";
     const ProgramNode& n = r.program->node(found.node);
+    if (n.op->name == "input")
+        return fmt::format("the batch itself holds {} (value {} of row {})", found.value, found.index % n.dims.row(),
+                           found.index / n.dims.row());
     if (n.op->name == "tensor")
         return fmt::format("tensor '{}' already held {} (value {}): an earlier update wrote it", n.scope, found.value, found.index);
     return fmt::format("{} gave {} (value {} of {}){}", n.op->name, found.value, found.index, n.dims.text(),

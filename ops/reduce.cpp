@@ -33,11 +33,11 @@ Dims reduced_shape(const ShapeCall& c) {
 }
 
 /// The shape with reduced axes as 1: what the result broadcasts back from.
-Shape kept_shape(const core::Attributes& a, const Dims& d) {
+Dims kept_dims(const core::Attributes& a, const Dims& d) {
     const auto is = reduced_axes(a, d);
-    Shape out = d.list();
+    Dims out = d;
     for (int i = 0; i < d.rank; ++i)
-        if (is[std::size_t(i)]) out[std::size_t(i)] = 1;
+        if (is[std::size_t(i)]) out[i] = 1;
     return out;
 }
 
@@ -45,7 +45,7 @@ Shape kept_shape(const core::Attributes& a, const Dims& d) {
 template <class Call, class F>
 void each_reduced(const Call& c, F f) {
     const Dims& d = c.in_dims[0];
-    const auto strides = core::strides_over(Dims(kept_shape(c.attributes, d)), d);
+    const auto strides = core::strides_over(kept_dims(c.attributes, d), d);
     std::array<std::int64_t, core::kMaxRank> index{};
     std::int64_t at = 0;
     for (std::int64_t i = 0; i < d.numel(); ++i) {
@@ -125,7 +125,7 @@ struct Sum : WithoutTile {
     static Dims shape(const ShapeCall& c) { return reduced_shape(c); }
     static void gradient(Adjoint& a) {
         const Dims d(elbo::shape(a.x(0)));
-        a.give(0, broadcast_to(reshape(a.g, kept_shape(a.attributes, d)), d.list()));
+        a.give(0, broadcast_to(reshape(a.g, kept_dims(a.attributes, d).list()), d.list()));
     }
     static void reference(const ReferenceCall& c) {
         std::fill_n(c.out, c.out_dims.numel(), 0.0);
@@ -154,7 +154,7 @@ struct MaxOver : WithoutTile {
     }
     static void gradient(Adjoint& a) {
         const Dims d(elbo::shape(a.x(0)));
-        const Shape kept = kept_shape(a.attributes, d);
+        const Shape kept = kept_dims(a.attributes, d).list();
         Var top = reshape(a.y, kept);
         Var is_top = 1 - max(greater(a.x(0), top), greater(top, a.x(0)));
         a.give(0, is_top * reshape(a.g, kept) / sum_keep(is_top, a.attributes.integers("axes").list()));

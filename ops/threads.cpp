@@ -1,5 +1,9 @@
 #include "ops/threads.hpp"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 // libgomp's own entry points, declared here so that any compiler uses the runtime oneDNN is linked with: clang's
 // -fopenmp would bring a second one.
 extern "C" {
@@ -15,6 +19,33 @@ namespace elbo::ops {
 namespace {
 int team = 1;
 
+unsigned long control() {
+#if defined(__x86_64__)
+    return _mm_getcsr();
+#elif defined(__aarch64__)
+    unsigned long v;
+    asm volatile("mrs %0, fpcr" : "=r"(v));
+    return v;
+#else
+    return 0;
+#endif
+}
+
+void set_control([[maybe_unused]] unsigned long v) {
+#if defined(__x86_64__)
+    _mm_setcsr(unsigned(v));
+#elif defined(__aarch64__)
+    asm volatile("msr fpcr, %0" ::"r"(v));
+#endif
+}
+
+constexpr unsigned long kFlush =
+#if defined(__x86_64__)
+    0x8040; // flush to zero, denormals are zero
+#else
+    1ul << 24;
+#endif
+
 struct Call {
     void (*body)(void*, int, int);
     void* context;
@@ -22,6 +53,7 @@ struct Call {
 
 void enter(void* data) {
     auto* call = static_cast<Call*>(data);
+    const FlushDenormals here;  // a team thread has a control word of its own
     call->body(call->context, omp_get_thread_num(), omp_get_num_threads());
 }
 }  // namespace
@@ -33,6 +65,9 @@ void set_threads(int n) {
 }
 
 int threads() { return team; }
+
+FlushDenormals::FlushDenormals() : saved_(control()) { set_control(saved_ | kFlush); }
+FlushDenormals::~FlushDenormals() { set_control(saved_); }
 
 void run_team(bool parallel, void (*body)(void*, int, int), void* context) {
     if (!parallel || team == 1) return body(context, 0, 1);

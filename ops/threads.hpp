@@ -13,4 +13,17 @@ int threads();
 /// Calls body(context, thread, threads) on every thread of the team; on the caller alone when `parallel` is false.
 void run_team(bool parallel, void (*body)(void* context, int thread, int threads), void* context);
 
+/// While one lives, this thread (and a team it starts) treats denormal numbers as zero: moments that fade away would
+/// otherwise slow every update down. The host's own arithmetic and plugins are not touched.
+class FlushDenormals {
+public:
+    FlushDenormals();
+    ~FlushDenormals();
+    FlushDenormals(const FlushDenormals&) = delete;
+    FlushDenormals& operator=(const FlushDenormals&) = delete;
+
+private:
+    unsigned long saved_;
+};
+
 }  // namespace elbo::ops

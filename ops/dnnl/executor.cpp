@@ -64,6 +64,7 @@ public:
     }
 
     bool run(const core::Feed& feed) override {
+        const FlushDenormals here;
         std::copy(feed.inputs.begin(), feed.inputs.end(), inputs_.begin());
         const Memory memory{slab_.get(), inputs_.data(), tensors_.data()};
         auto guarded = [&] { return std::isfinite(*memory.at(program_->place(program_->guard))); };

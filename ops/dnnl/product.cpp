@@ -3,7 +3,7 @@
 #include <dnnl.hpp>
 
 #include <stdexcept>
-#include <unordered_map>
+#include <vector>
 
 namespace elbo::ops {
 
@@ -58,18 +58,28 @@ dnnl::matmul::primitive_desc describe(const ProductSpec& s) {
 struct Product::Impl {
     explicit Impl(const ProductSpec& spec) : described(describe(spec)), primitive(described), stream(cpu()) {
         auto bound = [&](const memory::desc& d) { return memory(d, cpu(), nullptr); };
-        arguments = {{DNNL_ARG_SRC, bound(described.src_desc())},
-                     {DNNL_ARG_WEIGHTS, bound(described.weights_desc())},
-                     {DNNL_ARG_DST, bound(described.dst_desc())},
-                     {DNNL_ARG_SCRATCHPAD, memory(described.scratchpad_desc(), cpu())}};
-        if (spec.bias) arguments.emplace(DNNL_ARG_BIAS, bound(matrix(1, spec.n, false)));
+        add(DNNL_ARG_SRC, bound(described.src_desc()));
+        add(DNNL_ARG_WEIGHTS, bound(described.weights_desc()));
+        add(DNNL_ARG_DST, bound(described.dst_desc()));
+        add(DNNL_ARG_SCRATCHPAD, memory(described.scratchpad_desc(), cpu()));
+        if (spec.bias) add(DNNL_ARG_BIAS, bound(matrix(1, spec.n, false)));
     }
-    void point(int argument, const float* at) { arguments.at(argument).set_data_handle(const_cast<float*>(at)); }
+    void add(int argument, memory m) {
+        arguments.push_back({argument, m.get()});
+        memories.push_back(std::move(m));
+    }
+    void point(std::size_t which, const float* at) { memories[which].set_data_handle(const_cast<float*>(at)); }
+    // The C call: the C++ one makes a list on the heap each time.
+    void execute() {
+        const auto status = dnnl_primitive_execute(primitive.get(), stream.get(), int(arguments.size()), arguments.data());
+        if (status != dnnl_success) throw std::runtime_error("oneDNN could not run a matrix product");
+    }
 
     dnnl::matmul::primitive_desc described;
     dnnl::matmul primitive;
     dnnl::stream stream;
-    std::unordered_map<int, memory> arguments;
+    std::vector<memory> memories; ///< a, b, c, scratchpad, bias
+    std::vector<dnnl_exec_arg_t> arguments;
 };
 
 Product::Product(const ProductSpec& spec) : impl_(std::make_unique<Impl>(spec)) {}
@@ -77,11 +87,11 @@ Product::~Product() = default;
 Product::Product(Product&&) noexcept = default;
 
 void Product::run(const float* a, const float* b, const float* bias, float* c) {
-    impl_->point(DNNL_ARG_SRC, a);
-    impl_->point(DNNL_ARG_WEIGHTS, b);
-    impl_->point(DNNL_ARG_DST, c);
-    if (bias) impl_->point(DNNL_ARG_BIAS, bias);
-    impl_->primitive.execute(impl_->stream, impl_->arguments);
+    impl_->point(0, a);
+    impl_->point(1, b);
+    impl_->point(2, c);
+    if (bias) impl_->point(4, bias);
+    impl_->execute();
 }
 
 std::string Product::implementation() const { return impl_->described.impl_info_str(); }

@@ -13,6 +13,11 @@ struct Gaussian : Likelihood {
         p("floor", floor, "smallest deviation that can be learned", positive);
     }
 
+    void ready() override {
+        if (variance != "fixed" && scale <= floor)
+            throw std::invalid_argument("likelihood.scale must be above likelihood.floor when the variance is learned");
+    }
+
     std::int64_t channels() const override { return variance == "per_value" ? 2 : 1; }
     Var nll(Var raw, Var x) const override {
         Var log_var = this->log_var(raw);
@@ -33,7 +38,8 @@ private:
             const std::int64_t n = shape(raw)[1] / 2;
             return lowest + softplus(slice(raw, 1, n, 2 * n) - lowest);
         }
-        return lowest + softplus(parameter(raw, "log_var", {1}, Init::constant(start)) - lowest);
+        const Init inverse = Init::constant(lowest + std::log(std::expm1(start - lowest)));
+        return lowest + softplus(parameter(raw, "log_var", {1}, inverse) - lowest);
     }
 };
 ELBO_PLUGIN("likelihood_gaussian", "1.0.0", "likelihood/gaussian") {

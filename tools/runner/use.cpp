@@ -78,6 +78,9 @@ int eval(const Arguments& arguments, core::Registry& registry) {
     OpenRun open = open_run(arguments, registry);
     const Split split = split_of(arguments, open.rows());
     const core::Evaluation e = core::evaluate(open.session(), open.rows(), split, open.config.batch);
+    // What is no log density has no bound to compare either.
+    const bool density = open.session().part("likelihood").property("density").value_or("1") == "1";
+    const std::string unit = density ? "nats" : "the likelihood's loss";
     const char* kl_kind = !e.kl ? "none" : e.kl_estimated ? "one-sample estimate" : "analytic";
     if (arguments.has("json")) {
         auto optional = [](const std::optional<double>& v) { return v ? Json(*v) : Json(nullptr); };
@@ -87,13 +90,13 @@ int eval(const Arguments& arguments, core::Registry& registry) {
                {"squared_error", e.squared_error}, {"active_latents", e.active}, {"latents", e.code_variance.size()},
                {"z", {{"negative_elbo", "sample"}, {"reconstruction", "sample"}, {"loss", "sample"}, {"squared_error", "mean"},
                       {"active_latents", "mean"}}},
-               {"unit", "nats per row"}};
+               {"unit", unit + " per row"}};
         fmt::print("{}\n", j.dump());
         return 0;
     }
     fmt::print("rows            {} ({})\n", e.rows, split == Split::train ? "train" : "test");
-    if (auto bound = e.negative_elbo()) fmt::print("negative elbo   {:.4f} nats/row, z sampled\n", *bound);
-    if (e.reconstruction) fmt::print("reconstruction  {:.4f} nats/row, z sampled\n", *e.reconstruction);
+    if (auto bound = e.negative_elbo()) fmt::print("negative elbo   {:.4f} per row, in {}, z sampled\n", *bound, unit);
+    if (e.reconstruction) fmt::print("reconstruction  {:.4f} per row, in {}, z sampled\n", *e.reconstruction, unit);
     if (e.kl) fmt::print("kl              {:.4f} nats/row, {}\n", *e.kl, kl_kind);
     fmt::print("loss            {:.4f} per row, z sampled\n", e.loss);
     fmt::print("squared error   {:.4f} per row, z the mean\n", e.squared_error);
