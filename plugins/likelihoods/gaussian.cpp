@@ -14,7 +14,7 @@ struct Gaussian : Likelihood {
     }
 
     void ready() override {
-        if (variance != "fixed" && scale <= floor)
+        if (variance == "shared" && scale <= floor)
             throw std::invalid_argument("likelihood.scale must be above likelihood.floor when the variance is learned");
     }
 
@@ -38,8 +38,8 @@ private:
             const std::int64_t n = shape(raw)[1] / 2;
             return lowest + softplus(slice(raw, 1, n, 2 * n) - lowest);
         }
-        const Init inverse = Init::constant(lowest + std::log(std::expm1(start - lowest)));
-        return lowest + softplus(parameter(raw, "log_var", {1}, inverse) - lowest);
+        const double above = start - lowest, inverse = above > 30 ? above : std::log(std::expm1(above));
+        return lowest + softplus(parameter(raw, "log_var", {1}, Init::constant(lowest + inverse)) - lowest);
     }
 };
 ELBO_PLUGIN("likelihood_gaussian", "1.0.0", "likelihood/gaussian") {

@@ -11,6 +11,9 @@
 #include <string>
 #include <vector>
 
+#include <elbo/layers.hpp>
+
+#include "core/error.hpp"
 #include "core/philox.hpp"
 #include "core/recording.hpp"
 #include "ops/executors.hpp"
@@ -146,7 +149,8 @@ inline std::vector<Case> shape_cases(const std::string& op) {
     }
     if (op == "broadcast_to") {
         to({}, {}), to({}, {7, 13}), to({1}, {0}), to({3, 1}, {3, 0}), to({1, 1}, {1, 17}), to({13}, {7, 13});
-        to({7, 1}, {7, 13}), to({3, 1}, {3, 513}), to({1000}, {2, 1000}), to({3, 1}, {2, 3, 4}), to({4, 5}, {2, 3, 4, 5});
+        to({7, 1}, {7, 13}), to({3, 1}, {3, 513}), to({1000}, {2, 1000}), to({3, 1}, {2, 3, 4});
+        to({4, 5}, {2, 3, 4, 5});
     }
     auto cut = [&](const Dims& d, std::int64_t axis, std::int64_t a, std::int64_t b) {
         if (op == "slice")
@@ -238,7 +242,7 @@ struct Graph {
     }
     std::shared_ptr<const core::Program> freeze(const std::vector<NodeId>& outputs, bool fuse = true) const {
         core::FreezeRequest request{.purpose = "test", .outputs = {}, .assignments = {}, .fuse = fuse};
-        for (std::size_t i = 0; i < outputs.size(); ++i) request.outputs.push_back({"y" + std::to_string(i), outputs[i]});
+        for (NodeId id : outputs) request.outputs.push_back({"y" + std::to_string(id), id});
         return core::freeze(r.tape, request);
     }
 };
@@ -275,5 +279,61 @@ inline std::vector<std::vector<float>> in_f32(const std::shared_ptr<const core::
     }
     return out;
 }
+
+/// A run with tensors and no parts.
+class Tensors : public core::Environment {
+public:
+    core::Part& part(const std::string& kind) override { throw core::Error(core::Exit::plugin, "no part " + kind); }
+    std::vector<double> query(const std::string& key) override { throw core::Error(core::Exit::plugin, "no " + key); }
+    core::TensorStore& tensors() override { return store; }
+    core::TensorStore store{17};
+
+    std::vector<float*> pointers(const core::Program& p) {
+        std::vector<float*> out;
+        for (const auto& t : p.tensors) out.push_back(store.find(t.name)->data.get());
+        return out;
+    }
+    Doubles values(const std::string& name) {
+        const auto* t = store.find(name);
+        return {t->data.get(), t->data.get() + t->dims.numel()};
+    }
+};
+
+inline void adam(Var parameter, Var g, const std::string& name, Var t) {
+    Var m = state(name + ".m", parameter), v = state(name + ".v", parameter);
+    Var m1 = 0.9 * m + 0.1 * g, v1 = 0.999 * v + 0.001 * square(g);
+    Var fraction = m1 / (1 - exp(t * std::log(0.9)));
+    assign(m, m1);
+    assign(v, v1);
+    assign(parameter, parameter - 1e-2 * fraction / (sqrt(v1 / (1 - exp(t * std::log(0.999)))) + 1e-8));
+}
+
+/// Two layers, Bernoulli's loss, its gradient and an update by Adam.
+struct Mlp {
+    Tensors run;
+    core::Recording r{ops::table(), &run, "train"};
+    core::FreezeRequest request;
+
+    Mlp(std::int64_t batch, std::int64_t data, std::int64_t hidden) {
+        Var x = r.input("x", {batch, data});
+        Var w1 = parameter(x, "w1", {data, hidden}, Init::glorot()), b1 = parameter(x, "b1", {hidden});
+        Var w2 = parameter(x, "w2", {hidden, data}, Init::glorot()), b2 = parameter(x, "b2", {data});
+        Var h = relu(matmul(x + 0.1 * normal_like(x), w1) + b1);
+        Var logits = matmul(h, w2) + b2;
+        Var nll = sum_rows(softplus(logits) - x * logits);
+        Var loss = mean_all(nll);
+        const std::vector<Var> parameters{w1, b1, w2, b2};
+        const auto gradients = gradient(loss, parameters);
+        for (std::size_t i = 0; i < 4; ++i) adam(parameters[i], gradients[i], "p" + std::to_string(i), step(x));
+        request.purpose = "train";
+        request.outputs = {{"loss", loss.node}, {"nll", nll.node}};
+        request.assignments = r.assignments;
+        request.guard = loss.node;
+    }
+    std::shared_ptr<const core::Program> freeze(bool fuse = true) {
+        request.fuse = fuse;
+        return core::freeze(r.tape, request);
+    }
+};
 
 }  // namespace elbo::cases

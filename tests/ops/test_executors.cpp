@@ -89,10 +89,11 @@ Doubles special_values(const std::string& op) {
     auto add = [&](std::initializer_list<double> more) { v.insert(v.end(), more); };
     if (op == "exp" || op == "expm1" || op == "sigmoid" || op == "softplus")
         add({-200, -100, -88.8, -88, -87, 80, 88, 88.7, 88.8, 100, 200, 1e-10, -1e-10, 1e-4, -1e-4});
-    if (op == "log" || op == "log1p") add({-1e-10, 1e-10, 1e10, -0.999999, 1e-38, 2, 1e8, 2e8, 9.9e7, 0.9999999, 1e-4, 3e-8});
-    if (op == "softplus" || op == "sigmoid" || op == "tanh") add({-1000, 1000, 20, -20, 1e-3, -1e-3, 9, -9, 0.1, 15, -15});
+    if (op == "log" || op == "log1p")
+        add({-1e-10, 1e-10, 1e10, -0.999999, 1.2e-38, 2, 1e8, 2e8, 9.9e7, 0.9999999, 1e-4, 3e-8});
+    if (op == "softplus" || op == "sigmoid" || op == "tanh")
+        add({-1000, 1000, 20, -20, 1e-3, -1e-3, 9, -9, 0.1, 15, -15});
     if (op == "sin" || op == "cos") {
-        std::erase_if(v, [](double x) { return std::fabs(x) > 1000 && std::isfinite(x); });  // reduced in f32 only so far
         for (double x = -1000; x <= 1000; x += 7.3) v.push_back(x);
         add({3.14159265, 1.57079633, 6.28318531});
     }
@@ -163,7 +164,8 @@ TEST_CASE("sources: dnnl gives what the reference gives") {
                                              {"u", uniform_like(x).node}};
         if (d.rank) outputs.push_back({"i", iota(x, d.list()).node});
         for (bool fuse : {true, false}) {
-            const auto p = core::freeze(r.tape, {.purpose = "test", .outputs = outputs, .assignments = {}, .fuse = fuse});
+            const auto p =
+                core::freeze(r.tape, {.purpose = "test", .outputs = outputs, .assignments = {}, .fuse = fuse});
             const std::map<std::string, Doubles> values{{"x", Doubles(std::size_t(d.numel()), 0.75)}};
             const core::Noise noise{3, 4};
             const auto reference = in_f64(*p, values, noise);
@@ -234,7 +236,8 @@ TEST_CASE("reductions: a NaN anywhere is not lost, infinities survive") {
         for (std::size_t at : {0u, 5u, 20u, 38u}) {
             core::Recording r(ops::table(), nullptr, "test");
             Var x = r.input("x", {3, 13});
-            const std::vector<core::NamedNode> outputs{{"m", max_over(x, axes.list()).node}, {"s", sum(x, axes.list()).node}};
+            const std::vector<core::NamedNode> outputs{{"m", max_over(x, axes.list()).node},
+                                                       {"s", sum(x, axes.list()).node}};
             const auto p = core::freeze(r.tape, {.purpose = "test", .outputs = outputs, .assignments = {}});
             for (double special : {kNan, kInf}) {
                 Doubles given(39, -1.0);

@@ -120,7 +120,8 @@ TEST_CASE("gradient: adds up over all paths, and is zero where there is none") {
     Var scalar = sum_all(x * x + x * 3.0 + exp(x) * sum_all(x));
     const auto d = gradient(scalar, {x, other});
     CHECK(shape(d[1]) == Shape{4});
-    core::FreezeRequest request{.purpose = "test", .outputs = {{"dx", d[0].node}, {"dother", d[1].node}}, .assignments = {}};
+    const std::vector<core::NamedNode> outputs{{"dx", d[0].node}, {"dother", d[1].node}};
+    const core::FreezeRequest request{.purpose = "test", .outputs = outputs, .assignments = {}};
     const auto program = core::freeze(r.tape, request);
     const std::map<std::string, Doubles> values{{"x", {-1, 0, 1, 2, 0.5, -0.25}}};
     const auto found = in_f64(*program, values);

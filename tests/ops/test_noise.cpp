@@ -25,7 +25,12 @@ Draws draw(std::int64_t n, core::Noise noise, const std::string& purpose = "trai
 
 double correlation(const std::vector<float>& a, const std::vector<float>& b) {
     double ab = 0, aa = 0, bb = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) ab += double(a[i]) * b[i], aa += double(a[i]) * a[i], bb += double(b[i]) * b[i];
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        const double x = double(a[i]), y = double(b[i]);
+        ab += x * y;
+        aa += x * x;
+        bb += y * y;
+    }
     return ab / std::sqrt(aa * bb);
 }
 
@@ -74,8 +79,9 @@ TEST_CASE("noise: SIMD gives the reference's values, uniforms exactly and normal
             const Draws d = draw(n, noise);
             double normals = 0, uniforms = 0;
             for (std::size_t i = 0; i < std::size_t(n); ++i) {
-                for (std::size_t o : {0u, 1u}) normals = std::max(normals, std::fabs(d.reference[o][i] - double(d.got[o][i])));
-                uniforms = std::max(uniforms, std::fabs(d.reference[2][i] - double(d.got[2][i])));
+                auto error = [&](std::size_t o) { return std::fabs(d.reference[o][i] - double(d.got[o][i])); };
+                normals = std::max({normals, error(0), error(1)});
+                uniforms = std::max(uniforms, error(2));
             }
             CHECK(normals <= 1e-5);
             CHECK(uniforms == 0);
@@ -85,7 +91,8 @@ TEST_CASE("noise: SIMD gives the reference's values, uniforms exactly and normal
 TEST_CASE("noise: the first values are philox's blocks") {
     const core::Noise noise{42, 7};
     const Draws d = draw(8, noise);
-    const std::uint32_t streams[] = {core::stream_of("train//0"), core::stream_of("train//1"), core::stream_of("train//2")};
+    const std::uint32_t streams[] = {core::stream_of("train//0"), core::stream_of("train//1"),
+                                     core::stream_of("train//2")};
     for (std::uint32_t block : {0u, 1u})
         for (std::size_t i = 0; i < 4; ++i) {
             CHECK(d.reference[0][block * 4 + i] == core::philox_normals(core::philox(42, streams[0], 7, block))[i]);

@@ -58,7 +58,9 @@ Dims shape_of(const char* op, const std::vector<Dims>& in, const std::vector<Att
 }
 
 std::vector<Attribute> transposed(bool a, bool b) { return {flag("transpose_a", a), flag("transpose_b", b)}; }
-std::vector<Attribute> over(const Dims& axes, bool keep = false) { return {integers("axes", axes), flag("keep", keep)}; }
+std::vector<Attribute> over(const Dims& axes, bool keep = false) {
+    return {integers("axes", axes), flag("keep", keep)};
+}
 
 }  // namespace
 
@@ -157,7 +159,8 @@ TEST_CASE("shape rules: what does not fit, and why") {
     CHECK(emit_error("pad", {{2, 3}}, {integer("axis", 0), integer("before", -1), integer("after", 0)}) ==
           "pad: cannot pad by less than nothing: [2, 3]");
     CHECK(emit_error("assign", {{2, 3}, {3}}, {}) == "assign: shapes differ: [2, 3], [3]");
-    CHECK(emit_error("constant", {}, {real("value", 1), integers("shape", {-1})}).find("negative") != std::string::npos);
+    CHECK(emit_error("constant", {}, {real("value", 1), integers("shape", {-1})}).find("negative") !=
+          std::string::npos);
 }
 
 TEST_CASE("every op: two shapes that do not fit are refused with both in the message") {
@@ -168,7 +171,8 @@ TEST_CASE("every op: two shapes that do not fit are refused with both in the mes
         const auto cases = cases_of(*op);
         std::vector<Dims> in(std::size_t(op->arity), Dims{4, 5});
         in[1] = {3, 7};
-        const std::string e = emit_error(name.c_str(), in, cases.empty() ? std::vector<Attribute>{} : cases[0].attributes);
+        const std::string e =
+            emit_error(name.c_str(), in, cases.empty() ? std::vector<Attribute>{} : cases[0].attributes);
         CHECK(e.starts_with(name + ": "));
         CHECK(e.find("[4, 5]") != std::string::npos);
         CHECK(e.find("[3, 7]") != std::string::npos);
@@ -199,8 +203,9 @@ TEST_CASE("every op: attributes that are missing, unknown or of another type are
             auto less = right, other = right;
             less.erase(less.begin() + std::ptrdiff_t(k));
             other[k].type = right[k].type == AttributeType::real ? AttributeType::boolean : AttributeType::real;
-            CHECK(emit_error(name.c_str(), in, less).starts_with(name + ": attribute '" + key + "' is missing"));
-            CHECK(emit_error(name.c_str(), in, other).starts_with(name + ": attribute '" + key + "' has the wrong type"));
+            const std::string begin = name + ": attribute '" + key + "' ";
+            CHECK(emit_error(name.c_str(), in, less).starts_with(begin + "is missing"));
+            CHECK(emit_error(name.c_str(), in, other).starts_with(begin + "has the wrong type"));
         }
     }
 }

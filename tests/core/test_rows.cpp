@@ -1,0 +1,262 @@
+// Splitting, scaling and describing rows, and data that does not suit the likelihood.
+#include "core/rows.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+#include "core/assembly.hpp"
+#include "tests/plugins/workbench.hpp"
+#include "tests/support.hpp"
+
+using namespace elbo;
+using namespace elbo::test;
+using core::DataOptions;
+using core::Rows;
+using core::Split;
+
+namespace {
+
+/// A CSV file and rows of it.
+struct Table {
+    TempFolder folder;
+    std::unique_ptr<Part> part;
+    std::vector<std::unique_ptr<Rows>> kept;
+    explicit Table(const std::string& text) {
+        put(folder / "table.csv", text);
+        part = make_part({"data", "csv", {{"path", path()}}});
+    }
+    std::string path() const { return (folder / "table.csv").string(); }
+    const Rows& rows(const DataOptions& options = {}, std::vector<float> center = {}, std::vector<float> spread = {}) {
+        kept.push_back(std::make_unique<Rows>(*part, options, std::move(center), std::move(spread)));
+        return *kept.back();
+    }
+};
+
+/// n rows: i, a constant, a wave.
+std::string text_of(int n, double constant = 0.1) {
+    std::string out;
+    for (int i = 0; i < n; ++i)
+        out += std::to_string(i) + "," + std::to_string(constant) + "," + std::to_string(5 * std::sin(i)) + "\n";
+    return out;
+}
+
+std::vector<float> values_of(const Rows& rows, Split split) {
+    std::vector<std::int64_t> which(std::size_t(rows.count(split)));
+    std::iota(which.begin(), which.end(), 0);
+    std::vector<float> out(which.size() * std::size_t(rows.values()));
+    rows.read(split, which, out.data());
+    return out;
+}
+
+/// The first value of each row.
+std::vector<int> firsts(const Rows& rows, Split split) {
+    std::vector<int> out;
+    const auto all = values_of(rows, split);
+    for (std::size_t i = 0; i < all.size(); i += std::size_t(rows.values())) out.push_back(int(std::lround(all[i])));
+    return out;
+}
+
+DataOptions scaled(const char* scale, bool standardize = false) {
+    DataOptions o;
+    o.scale = scale;
+    o.standardize = standardize;
+    return o;
+}
+
+/// Images with pixels 0..255.
+struct Bytes : DataSet {
+    elbo_rows open() override {
+        elbo_rows r{};
+        r.size = sizeof r;
+        r.rank = 3;
+        r.dims[0] = r.dims[1] = 2;
+        r.dims[2] = 1;
+        r.count[ELBO_TRAIN] = 64;
+        r.count[ELBO_TEST] = 2;
+        r.high = 255;
+        return r;
+    }
+    void read(int, const std::int64_t* rows, std::int64_t n, float* out) const override {
+        for (std::int64_t i = 0; i < 4 * n; ++i) out[i] = float(rows[i / 4] * 4 + i % 4);
+    }
+};
+
+std::vector<core::GivenSetting> settings(const Table& t, std::vector<std::pair<std::string, std::string>> more) {
+    std::vector<core::GivenSetting> out{{"model", "vae", "--model"},
+                                        {"data", "csv", "--data"},
+                                        {"data.path", t.path(), "--data.path"},
+                                        {"encoder.hidden", "4", "--encoder.hidden"},
+                                        {"decoder.hidden", "4", "--decoder.hidden"}};
+    for (const auto& [key, value] : more) out.push_back({key, value, "--" + key});
+    return out;
+}
+
+core::Assembly assembled(const Table& t, const std::vector<std::pair<std::string, std::string>>& more) {
+    return core::assemble(core::resolve(settings(t, more), plugins()), plugins(), ops::table(), executor("dnnl"));
+}
+
+}  // namespace
+
+TEST_CASE("rows: scale none and auto leave a table as it is, unit maps its range to 0..1") {
+    Table t("1,-3\n5,7\n2,2\n");
+    DataOptions all;
+    all.test_fraction = 0;
+    for (const char* scale : {"none", "auto"}) {
+        all.scale = scale;
+        const Rows& rows = t.rows(all);
+        CHECK(values_of(rows, Split::train) == std::vector<float>{1, -3, 5, 7, 2, 2});
+        CHECK(rows.low() == -3);
+        CHECK(rows.high() == 7);
+        CHECK(rows.description().find("as they are") != std::string::npos);
+    }
+    all.scale = "unit";
+    const Rows& unit = t.rows(all);
+    const auto got = values_of(unit, Split::train);
+    check_equal({got.begin(), got.end()}, {0.4, 0, 0.8, 1, 0.5, 0.5}, 1e-7);
+    CHECK(unit.low() == 0);
+    CHECK(unit.high() == 1);
+    CHECK(unit.description().find("-3..7 scaled to 0..1") != std::string::npos);
+}
+
+TEST_CASE("rows: scale auto maps images beyond 0..1 to it, none does not, and ones within stay") {
+    Part bytes(own_part<Bytes>("bytes"), {});
+    const Rows scaled_rows(bytes, {}), raw(bytes, scaled("none"));
+    const auto got = values_of(scaled_rows, Split::train);
+    CHECK(*std::min_element(got.begin(), got.end()) == 0);
+    CHECK(*std::max_element(got.begin(), got.end()) == 1);
+    CHECK(scaled_rows.description().find("data.scale auto") != std::string::npos);
+    CHECK(raw.high() == 255);
+    CHECK(values_of(raw, Split::test) == std::vector<float>{0, 1, 2, 3, 4, 5, 6, 7});
+    auto part = make_part(
+        {"data", "shapes", {{"count", std::int64_t(3)}, {"test_count", std::int64_t(2)}, {"size", std::int64_t(8)}}});
+    const Rows shapes(*part, {});
+    CHECK(shapes.dims() == Dims{8, 8, 1});
+    CHECK(shapes.description().find("as they are") != std::string::npos);
+    CHECK(shapes.label_width() == 5);
+    CHECK(shapes.label_names().at(3) == "x");
+    CHECK(shapes.labels(Split::test, 1).size() == 5);
+}
+
+TEST_CASE("rows: a table of one value everywhere can be scaled") {
+    Table t("3,3\n3,3\n3,3\n");
+    for (float v : values_of(t.rows(scaled("unit")), Split::train)) CHECK(v == 0);
+    for (float v : values_of(t.rows(scaled("auto", true)), Split::train)) CHECK(v == 0);
+}
+
+TEST_CASE("rows: standardize gives mean 0 and deviation 1 over the training rows, constant columns stay finite") {
+    Table t(text_of(200));
+    for (const char* scale : {"none", "unit"}) {
+        CAPTURE(scale);
+        const Rows& rows = t.rows(scaled(scale, true));
+        const auto x = values_of(rows, Split::train);
+        const std::size_t n = x.size() / 3;
+        for (std::size_t k = 0; k < 3; ++k) {
+            double mean = 0, square = 0;
+            for (std::size_t i = 0; i < n; ++i) mean += x[i * 3 + k] / double(n);
+            for (std::size_t i = 0; i < n; ++i) square += (x[i * 3 + k] - mean) * (x[i * 3 + k] - mean) / double(n);
+            CHECK(std::fabs(mean) < 1e-5);
+            CHECK(std::sqrt(square) == doctest::Approx(k == 1 ? 0 : 1).epsilon(1e-5));
+        }
+        const auto test = values_of(rows, Split::test);
+        for (float v : test) CHECK(std::isfinite(v));
+        CHECK(rows.low() == *std::min_element(x.begin(), x.end()));
+        CHECK(rows.high() == *std::max_element(x.begin(), x.end()));
+        CHECK(rows.description().find("standardized over the training rows") != std::string::npos);
+    }
+}
+
+TEST_CASE("rows: a restored scaler is used instead of a new one, and must have the size of a row") {
+    Table train(text_of(50)), later("10,0.1,0\n20,0.1,1\n30,0.6,2\n");
+    const Rows& first = train.rows(scaled("none", true));
+    DataOptions options = scaled("none", true);
+    options.test_fraction = 0;
+    const Rows& again = later.rows(options, first.center(), first.spread());
+    const auto x = values_of(again, Split::train);
+    CHECK(x[0] == doctest::Approx((10 - first.center()[0]) / first.spread()[0]));
+    CHECK(x[7] == doctest::Approx(0.5));
+    CHECK(again.center() == first.center());
+    CHECK(again.spread() == first.spread());
+    Table narrow("1,2\n3,4\n5,6\n");
+    const std::string why = refusal([&] { narrow.rows(scaled("none", true), first.center(), first.spread()); });
+    CHECK_MESSAGE(why.find("3 values, these rows have 2") != std::string::npos, why);
+}
+
+TEST_CASE("rows: the split is a partition of the asked size, chosen by its seed") {
+    Table t(text_of(40));
+    DataOptions o = scaled("none");
+    o.test_fraction = 0.25;
+    const Rows &a = t.rows(o), &b = t.rows(o);
+    o.split_seed = 2;
+    const Rows& c = t.rows(o);
+    CHECK(a.count(Split::train) == 30);
+    CHECK(a.count(Split::test) == 10);
+    auto all = firsts(a, Split::train);
+    const auto test = firsts(a, Split::test);
+    CHECK(firsts(b, Split::test) == test);
+    CHECK(firsts(c, Split::test) != test);
+    all.insert(all.end(), test.begin(), test.end());
+    CHECK(std::set<int>(all.begin(), all.end()).size() == 40);
+    CHECK(a.description().find("0.25 of them, drawn with data.split-seed 1") != std::string::npos);
+    o.test_fraction = 0;
+    CHECK(t.rows(o).count(Split::test) == 0);
+    o.test_fraction = 0.99;
+    const std::string why = refusal([&] { t.rows(o); });
+    CHECK_MESSAGE(why.find("test-fraction") != std::string::npos, why);
+}
+
+TEST_CASE("rows: the hash changes with the data, not with the path") {
+    Table a(text_of(20)), b(text_of(20)), c(text_of(20, 0.2));
+    CHECK(a.rows().hash() == b.rows().hash());
+    CHECK(a.rows().hash() != c.rows().hash());
+    auto drawn = [](std::int64_t seed) {
+        auto part = make_part({"data", "shapes", {{"count", std::int64_t(30)}, {"test_count", std::int64_t(5)},
+                                                  {"size", std::int64_t(8)}, {"seed", seed}}});
+        return Rows(*part, {}).hash();
+    };
+    CHECK(drawn(1) == drawn(1));
+    CHECK(drawn(1) != drawn(2));
+    CHECK(drawn(1).size() == 64);
+}
+
+TEST_CASE("rows: a file that is missing or broken is refused with its place") {
+    Table t("1,2\n3,x\n");
+    const std::string why = refusal([&] { t.rows(); });
+    CHECK_MESSAGE(why.find("table.csv:2") != std::string::npos, why);
+    CHECK_MESSAGE(why.find("'csv'") != std::string::npos, why);
+}
+
+TEST_CASE("assemble: data outside a likelihood's support is refused and --data.scale is named") {
+    Table t(text_of(30));
+    const std::string why = refusal([&] { assembled(t, {}); });
+    for (const char* piece : {"bernoulli", "0..1", "..29", "--data.scale unit", "--likelihood gaussian"})
+        CHECK_MESSAGE(why.find(piece) != std::string::npos, why);
+    const std::string standardized = refusal([&] {
+        assembled(t, {{"data.standardize", "true"}, {"data.scale", "unit"}});
+    });
+    CHECK_MESSAGE(standardized.find("bernoulli") != std::string::npos, standardized);
+    CHECK(refusal([&] { assembled(t, {{"data.scale", "unit"}}); }) == "");
+    CHECK(refusal([&] { assembled(t, {{"likelihood", "gaussian"}}); }) == "");
+}
+
+TEST_CASE("assemble: the session knows the rows' shape and range, the batch and the steps of an epoch") {
+    Table t(text_of(40));
+    core::Assembly a = assembled(t, {{"likelihood", "gaussian"},
+                                     {"latent", "2"},
+                                     {"batch", "7"},
+                                     {"data.test_fraction", "0.25"},
+                                     {"prior", "vamp"},
+                                     {"prior.components", "3"}});
+    CHECK(a.session->settings().data == Dims{3});
+    CHECK(a.session->settings().latent == 2);
+    CHECK(a.session->settings().high == 39);
+    CHECK(a.session->settings().steps_per_epoch == 5);
+    const core::KeptTensor* u = a.session->tensors().find("prior.pseudo_inputs");
+    REQUIRE(u);
+    CHECK(u->dims == Dims{3, 3});
+    const auto train = firsts(*a.rows, Split::train);
+    for (int i = 0; i < 3; ++i)
+        CHECK(std::find(train.begin(), train.end(), int(std::lround(u->data[3 * i]))) != train.end());
+    core::Assembly small = assembled(t, {{"likelihood", "gaussian"}, {"batch", "1000"}});
+    CHECK(small.session->settings().steps_per_epoch == 1);
+}

@@ -1,0 +1,192 @@
+// Every combination of parts that the plugins offer: each records, differentiates and takes steps, or says why not.
+// Parts are taken from the registry, so a new one joins by itself.
+#include <set>
+
+#include "core/config.hpp"
+#include "tests/plugins/workbench.hpp"
+
+using namespace elbo;
+using namespace elbo::test;
+
+namespace {
+
+constexpr std::int64_t kRows = 6, kLatent = 3;
+
+/// The part with what makes it small, where it has such parameters.
+Chosen small(const std::string& kind, const std::string& name) {
+    Chosen c{kind, name};
+    const core::ComponentInfo& info = plugins().find(kind, name);
+    if (const auto* p = info.find("hidden"); p && p->type == ELBO_INTS) c.values.push_back({"hidden", widths({8})});
+    if (const auto* p = info.find("components"); p && p->type == ELBO_INT)
+        c.values.push_back({"components", std::int64_t(4)});
+    return c;
+}
+
+std::vector<core::UsedKind> kinds_of(const std::string& model) {
+    return core::used_kinds(make_part({"model", model})->property("uses").value());
+}
+
+/// One choice for every kind a model uses.
+std::vector<std::vector<Chosen>> combinations(const std::string& model) {
+    std::vector<std::vector<Chosen>> all{{small("model", model), small("optimizer", "adam")}};
+    for (const auto& used : kinds_of(model)) {
+        std::vector<std::vector<Chosen>> longer;
+        for (const auto& some : all)
+            for (const std::string& name : plugins().names(used.kind)) {
+                longer.push_back(some);
+                longer.back().push_back(small(used.kind, name));
+            }
+        all = std::move(longer);
+    }
+    return all;
+}
+
+std::string text(const std::vector<Chosen>& parts) {
+    std::string out;
+    for (const Chosen& c : parts) out += c.kind + "=" + c.name + " ";
+    return out;
+}
+
+const Chosen* chosen(const std::vector<Chosen>& parts, const std::string& kind) {
+    for (const Chosen& c : parts)
+        if (c.kind == kind) return &c;
+    return nullptr;
+}
+
+/// A prior and a posterior that is a point: the KL is infinite.
+bool impossible(const std::vector<Chosen>& parts) {
+    const Chosen* posterior = chosen(parts, "posterior");
+    return posterior && chosen(parts, "prior") && make_part(*posterior)->property("density") == "0";
+}
+
+/// Networks that may want images are free to refuse vectors; the fully connected ones are not.
+bool may_refuse(const std::vector<Chosen>& parts) {
+    for (const char* kind : {"encoder", "decoder"})
+        if (const Chosen* c = chosen(parts, kind); c && c->name != "mlp") return true;
+    return false;
+}
+
+std::unique_ptr<core::Session> session_of(const std::vector<Chosen>& parts, const Dims& data, const char* on) {
+    return make_session(make_parts(parts), {kLatent, data, 0, 1, 7, 4}, on);
+}
+
+/// A vae of plain parts, with these parameters.
+std::vector<Chosen> plain_vae(const std::vector<NamedValue>& values = {}) {
+    return {{"model", "vae", values},     small("encoder", "mlp"),
+            small("decoder", "mlp"),      {"posterior", "diagonal_gaussian"},
+            {"prior", "standard_normal"}, {"likelihood", "bernoulli"},
+            {"optimizer", "adam"}};
+}
+
+bool finite(std::span<const float> v) {
+    return std::all_of(v.begin(), v.end(), [](float x) { return std::isfinite(x); });
+}
+
+void try_out(const std::vector<Chosen>& parts, const Dims& data) {
+    const auto x = floats(uniforms(std::size_t(kRows * data.numel()), 41));
+    auto fast = session_of(parts, data, "dnnl"), slow = session_of(parts, data, "reference");
+    double first[2] = {};
+    for (int which = 0; which < 2; ++which)
+        for (int step = 0; step < 3; ++step) {
+            const auto result = (which ? slow : fast)->step(x.data(), kRows);
+            REQUIRE(result.finite);
+            CHECK(std::isfinite(result.loss));
+            for (double t : result.terms) CHECK(std::isfinite(t));
+            if (step == 0) first[which] = result.loss;
+        }
+    CHECK(first[0] == doctest::Approx(first[1]).epsilon(1e-3));
+    for (const auto& t : fast->tensors().all()) {
+        CHECK_MESSAGE(finite({t->data.get(), std::size_t(t->dims.numel())}), t->name);
+        REQUIRE_MESSAGE(slow->tensors().find(t->name), t->name);
+    }
+    fast->run("evaluate", x.data(), kRows, 1);
+    CHECK(fast->output("loss").size() == kRows);
+    CHECK(fast->output("code").size() == kRows * kLatent);
+    CHECK(finite(fast->output("squared_error")));
+    const std::int64_t values = data.numel();
+    const std::map<std::string, std::int64_t> sizes{{"encode", kLatent}, {"reconstruct", values}, {"score", 1}};
+    for (const auto& entry : sizes) {
+        const std::string& purpose = entry.first;
+        CAPTURE(purpose);
+        fast->run(purpose, x.data(), kRows, 1);
+        CHECK(std::int64_t(fast->output(purpose).size()) == kRows * entry.second);
+        CHECK(finite(fast->output(purpose)));
+    }
+    if (!chosen(parts, "prior")) return;
+    fast->run("sample", nullptr, kRows, 1);
+    CHECK(std::int64_t(fast->output("sample").size()) == kRows * values);
+    CHECK(finite(fast->output("sample")));
+}
+
+}  // namespace
+
+TEST_CASE("grid: every combination of parts trains alike on both executors, or refuses with a reason") {
+    int worked = 0, refused = 0;
+    for (const std::string& model : plugins().names("model"))
+        for (const auto& parts : combinations(model))
+            for (const Dims& data : {Dims{7}, Dims{5, 3, 1}}) {
+                const std::string what = text(parts) + data.text();
+                CAPTURE(what);
+                if (impossible(parts)) {
+                    const std::string why = refusal([&] { session_of(parts, data, "dnnl")->prepare(kRows); });
+                    CHECK_MESSAGE(why.find("point mass") != std::string::npos, why);
+                    CHECK_MESSAGE(why.find("'" + chosen(parts, "posterior")->name + "'") != std::string::npos, why);
+                    ++refused;
+                    continue;
+                }
+                const std::string why = refusal([&] { session_of(parts, data, "dnnl")->prepare(kRows); });
+                if (why.empty()) {
+                    try_out(parts, data);
+                    ++worked;
+                } else {
+                    CHECK_MESSAGE(may_refuse(parts), why);
+                    CHECK_MESSAGE(why.find("while recording") != std::string::npos, why);
+                    ++refused;
+                }
+            }
+    MESSAGE(worked << " combinations work, " << refused << " refuse");
+    CHECK(worked >= 30);
+}
+
+TEST_CASE("grid: code and reconstruction are functions of x, samples of the step") {
+    const Dims data{7};
+    const auto x = floats(uniforms(std::size_t(kRows * 7), 42));
+    auto session = session_of(plain_vae(), data, "dnnl");
+    session->prepare(kRows);
+    auto seen = [&](const char* purpose, std::uint64_t step) {
+        session->run(purpose, x.data(), kRows, step);
+        const auto got = session->output(purpose);
+        return std::vector<float>(got.begin(), got.end());
+    };
+    CHECK(seen("encode", 1) == seen("encode", 2));
+    CHECK(seen("reconstruct", 1) == seen("reconstruct", 2));
+    CHECK(seen("sample", 1) == seen("sample", 1));
+    CHECK(seen("sample", 1) != seen("sample", 2));
+}
+
+TEST_CASE("grid: an ae refuses to sample and says what to use") {
+    auto session = session_of(combinations("ae")[0], {7}, "dnnl");
+    const std::string why = refusal([&] { session->run("sample", nullptr, 4, 1); });
+    CHECK_MESSAGE(why.find("no prior") != std::string::npos, why);
+    CHECK_MESSAGE(why.find("'vae'") != std::string::npos, why);
+}
+
+TEST_CASE("vae in a session: no KL at epoch 0, beta of it after the warm-up and whenever evaluated") {
+    const double beta = 0.5;
+    const auto parts = plain_vae({{"beta", beta}, {"warmup", 2.0}});
+    auto session = make_session(make_parts(parts), {kLatent, {7}, 0, 1, 7, 2});
+    const auto x = floats(uniforms(std::size_t(kRows * 7), 43));
+    for (int step = 0; step < 7; ++step) {
+        const auto r = session->step(x.data(), kRows);
+        REQUIRE(session->terms() == std::vector<std::string>{"reconstruction", "kl"});
+        const double weight = beta * std::min(step / 2.0 / 2.0, 1.0);
+        CHECK(r.terms[1] > 0);
+        CHECK(r.loss == doctest::Approx(r.terms[0] + weight * r.terms[1]).epsilon(1e-5));
+    }
+    auto fresh = make_session(make_parts(parts), {kLatent, {7}, 0, 1, 7, 2});
+    fresh->prepare(kRows);
+    fresh->run("evaluate", x.data(), kRows, 1);
+    for (std::size_t i = 0; i < kRows; ++i)
+        CHECK(fresh->output("loss")[i] ==
+              doctest::Approx(fresh->output("reconstruction")[i] + beta * fresh->output("kl")[i]).epsilon(1e-5));
+}
