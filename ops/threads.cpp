@@ -3,6 +3,17 @@
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
+#if defined(__SANITIZE_THREAD__)
+#define ELBO_TSAN
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define ELBO_TSAN
+#endif
+#endif
+#if defined(ELBO_TSAN)
+#include <thread>
+#include <vector>
+#endif
 
 // libgomp's own entry points, declared here so that any compiler uses the runtime oneDNN is linked with: clang's
 // -fopenmp would bring a second one.
@@ -46,6 +57,7 @@ constexpr unsigned long kFlush =
     1ul << 24;
 #endif
 
+#if !defined(ELBO_TSAN)
 struct Call {
     void (*body)(void*, int, int);
     void* context;
@@ -56,6 +68,7 @@ void enter(void* data) {
     const FlushDenormals here;  // a team thread has a control word of its own
     call->body(call->context, omp_get_thread_num(), omp_get_num_threads());
 }
+#endif
 }  // namespace
 
 void set_threads(int n) {
@@ -71,8 +84,16 @@ FlushDenormals::~FlushDenormals() { set_control(saved_); }
 
 void run_team(bool parallel, void (*body)(void*, int, int), void* context) {
     if (!parallel || team == 1) return body(context, 0, 1);
+#if defined(ELBO_TSAN)
+    // ThreadSanitizer cannot see libgomp's barriers; it can see threads begin and end.
+    std::vector<std::thread> others;
+    for (int t = 1; t < team; ++t) others.emplace_back(body, context, t, team);
+    body(context, 0, team);
+    for (auto& t : others) t.join();
+#else
     Call call{body, context};
     GOMP_parallel(enter, &call, unsigned(team), 0);
+#endif
 }
 
 }  // namespace elbo::ops

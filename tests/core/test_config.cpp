@@ -162,7 +162,7 @@ TEST_CASE("read_config: keeps section, key, value and line; faults give file:lin
     CHECK(with("epochs")->origin == (t / "c.toml").string() + ":3");
     CHECK(with("encoder")->value == "mlp");
 
-    for (const auto& [bytes, line] :
+    for (const auto& fault :
          std::vector<std::pair<std::string, std::string>>{{"[run]\nepochs =\n", ":2"},
                                                           {"epochs = 3\n", ":1"},
                                                           {"[run]\n[run]\n", ":2"},
@@ -171,14 +171,14 @@ TEST_CASE("read_config: keeps section, key, value and line; faults give file:lin
                                                           {"[run]\nx = \"open\n", ":2"},
                                                           {"\xff\xfe\n", ":1"},
                                                           {"[run]\nepochs = 1\nepochs = 2\n", ":3"}}) {
-        put(t / "bad.toml", bytes);
-        INFO(bytes);
+        put(t / "bad.toml", fault.first);
+        INFO(fault.first);
         try {
             read_config(t / "bad.toml");
             FAIL_CHECK("no error");
         } catch (const Error& e) {
             CHECK(e.code() == Exit::usage);
-            CHECK(e.where() == (t / "bad.toml").string() + line);
+            CHECK(e.where() == (t / "bad.toml").string() + fault.second);
         }
     }
 }

@@ -122,17 +122,18 @@ TEST_CASE("read_manifest: a note of ours with something wrong in it is an error 
     CHECK(reading(t / "short.so").find("too short") != std::string::npos);
 }
 
-TEST_CASE("read_manifest: a plugin cut at any 64th byte is no plugin, or an error, or still readable") {
+TEST_CASE("read_manifest: a plugin cut anywhere is no plugin, or an error, or still readable") {
     TempFolder t;
     const std::string bytes = plugin_bytes();
     int plugins = 0;
-    for (std::size_t n = 0; n < bytes.size(); n += 64) {
+    const std::size_t step = std::max<std::size_t>(64, bytes.size() / 1000 / 64 * 64);
+    for (std::size_t n = 0; n < bytes.size(); n += step) {
         put(t / "cut.so", bytes.substr(0, n));
         const std::string found = reading(t / "cut.so");
         plugins += found == "manifest";
         if (n < 512) CHECK(found == "no plugin");
     }
-    CHECK(plugins < int(bytes.size() / 64) / 2);
+    CHECK(plugins < int(bytes.size() / step) / 2);
 }
 
 TEST_CASE("read_manifest: a thousand plugins with random bytes in their headers and note never crash it") {

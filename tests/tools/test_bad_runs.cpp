@@ -243,8 +243,8 @@ TEST_CASE("train: a full disk ends in a message, never in half a file") {
             return;
         }
         refused(runner(tiny_run("disk/run"), t.path), 1, {"No space left on device", "disk/run"});
-        for (const auto& [name, bytes] : all_of(t / "disk"))
-            CHECK_MESSAGE(name.find(".safetensors") == std::string::npos, name);
+        for (const auto& file : all_of(t / "disk"))
+            CHECK_MESSAGE(file.first.find(".safetensors") == std::string::npos, file.first);
     }
     const SmallDisk tiny(t / "tiny", "16k");
     refused(runner(tiny_run("tiny/run"), t.path), 1, {"No space left on device", "tiny/run"});
@@ -255,8 +255,8 @@ TEST_CASE("train: a limit on the size of files ends in a message, never in half 
     std::vector<std::string> words = tiny_run("run");
     words.insert(words.begin(), ELBO_RUNNER);
     refused(run({.words = words, .folder = t.path, .file_limit = 65536}), 1, {"File too large", "run/"});
-    for (const auto& [name, bytes] : all_of(t / "run"))
-        CHECK_MESSAGE(name.find(".safetensors") == std::string::npos, name);
+    for (const auto& file : all_of(t / "run"))
+        CHECK_MESSAGE(file.first.find(".safetensors") == std::string::npos, file.first);
     std::vector<std::string> again = tiny_run("nothing");
     again.insert(again.begin(), ELBO_RUNNER);
     refused(run({.words = again, .folder = t.path, .file_limit = 100}), 1, {"nothing"});

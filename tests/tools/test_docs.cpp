@@ -2,7 +2,6 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
-#include <regex>
 
 #include "core/registry.hpp"
 #include "tests/support.hpp"
@@ -29,9 +28,11 @@ std::string source_file(const std::string& name) {
 std::string use_of(const std::string& block) {
     std::string use = block.find("data/moons") != std::string::npos ? " --data moons --likelihood gaussian" : " --data shapes";
     for (const char* kind : {"likelihood", "encoder", "optimizer"}) {
-        std::smatch found;
-        if (std::regex_search(block, found, std::regex("\"" + std::string(kind) + "/([a-z]+)\"")))
-            use += " --" + std::string(kind) + " " + found[1].str();
+        const std::string before = "\"" + std::string(kind) + "/";
+        const auto at = block.find(before);
+        if (at == std::string::npos) continue;
+        const auto begin = at + before.size();
+        use += " --" + std::string(kind) + " " + block.substr(begin, block.find('"', begin) - begin);
     }
     return use;
 }

@@ -33,19 +33,23 @@ const std::vector<Verb>& verbs() {
           json, plugin, plugin_dir, help}, true},
         {"resume", "RUN", "go on with a run",
          {{"epochs", "N", "train until this epoch, instead of the run's"}, threads, json, plugin, plugin_dir, help}},
-        {"eval", "RUN", "negative elbo, reconstruction, KL and more over a split", {split, threads, json, plugin, plugin_dir, help}},
+        {"eval", "RUN", "negative elbo, reconstruction, KL and more over a split",
+         {split, threads, json, plugin, plugin_dir, help}},
         {"reconstruct", "RUN", "inputs above their reconstructions",
-         {{"rows", "A..B", "which rows of the split (default: 0..15)"}, split, {"out", "FILE", "PNG, npy or csv (default: RUN/pictures/reconstructions.png)"},
+         {{"rows", "A..B", "which rows of the split (default: 0..15)"}, split,
+          {"out", "FILE", "PNG, npy or csv (default: RUN/pictures/reconstructions.png)"},
           threads, plugin, plugin_dir, help}},
         {"sample", "RUN", "new examples from the prior",
          {{"count", "N", "how many (default: 64)"}, {"seed", "N", "which noise (default: 1)"},
           {"out", "FILE", "PNG, npy or csv (default: RUN/pictures/samples.png)"}, threads, plugin, plugin_dir, help}},
-        {"encode", "RUN", "the mean code of every row", {split, {"out", "FILE", "npy or csv (default: RUN/codes.npy)"}, threads, plugin, plugin_dir, help}},
+        {"encode", "RUN", "the mean code of every row",
+         {split, {"out", "FILE", "npy or csv (default: RUN/codes.npy)"}, threads, plugin, plugin_dir, help}},
         {"score", "RUN", "an anomaly score for every row: higher is more anomalous; ROC AUC when there are labels",
-         {split, {"out", "FILE", "csv (default: RUN/scores.csv)"}, {"anomalies", "LABELS", "labels that count as anomalies, e.g. 4,9 (default: 1, where labels are 0 and 1)"},
-          threads, json, plugin, plugin_dir, help}},
+         {split, {"out", "FILE", "csv (default: RUN/scores.csv)"},
+          {"anomalies", "LABELS", "labels that count as anomalies, e.g. 4,9 (default: 1, where labels are 0 and 1)"}, threads, json, plugin, plugin_dir, help}},
         {"plan", "RUN", "the frozen program: units, FLOPs, bytes, memory",
-         {{"format", "text|dot|json", "default: text"}, {"purpose", "NAME", "train, evaluate, encode, reconstruct, sample or score (default: train)"},
+         {{"format", "text|dot|json", "default: text"},
+          {"purpose", "NAME", "train, evaluate, encode, reconstruct, sample or score (default: train)"},
           out, threads, plugin, plugin_dir, help}},
     };
     return all;
@@ -184,11 +188,22 @@ Arguments parse(const std::vector<std::string>& words, core::Registry& registry)
     throw Error(Exit::usage, fmt::format("usage: model-runner {} {}", verb.name, verb.operand));
 }
 
+namespace {
+
+// What is long stands on a line of its own.
+std::string columns(const std::string& left, const std::string& right) {
+    constexpr std::size_t kWidth = 40;
+    if (left.size() > kWidth) return fmt::format("  {}\n{:{}}{}", left, "", kWidth + 3, right);
+    return fmt::format("  {:<{}} {}", left, kWidth, right);
+}
+
+}  // namespace
+
 std::string parameter_line(const std::string& flag, const core::ParameterSpec& spec) {
-    std::string bounds = spec.bounds_text();
-    const std::string left = fmt::format("  --{} <{}>", flag, spec.type_text());
-    return fmt::format("{:<44} {} (={}{})\n", left, spec.help, core::value_text(spec.fallback),
-                       bounds.empty() ? "" : "; " + bounds);
+    const std::string bounds = spec.bounds_text(), fallback = core::value_text(spec.fallback);
+    const std::string about = fmt::format("{} ({}{})\n", spec.help, fallback.empty() ? "none" : "=" + fallback,
+                                          bounds.empty() ? "" : "; " + bounds);
+    return columns(fmt::format("--{} <{}>", flag, spec.type_text()), about);
 }
 
 std::string help() {
@@ -243,8 +258,7 @@ std::string help(const Arguments& arguments, core::Registry& registry) {
     const Verb& v = *arguments.verb;
     std::string out = fmt::format("{}: {}\n\nusage: model-runner {} {} [flags]\n\nflags:\n", v.name, v.summary, v.name, v.operand);
     for (const Flag& f : v.flags) {
-        const std::string left = fmt::format("  --{}{}", f.name, f.value.empty() ? "" : " <" + f.value + ">");
-        out += fmt::format("{:<44} {}\n", left, f.help);
+        out += columns(fmt::format("--{}{}", f.name, f.value.empty() ? "" : " <" + f.value + ">"), f.help + "\n");
     }
     return v.takes_settings ? out + settings_help(arguments, registry) : out;
 }
