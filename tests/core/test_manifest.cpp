@@ -125,15 +125,15 @@ TEST_CASE("read_manifest: a note of ours with something wrong in it is an error 
 TEST_CASE("read_manifest: a plugin cut anywhere is no plugin, or an error, or still readable") {
     TempFolder t;
     const std::string bytes = plugin_bytes();
-    int plugins = 0;
+    int truncated = 0;
     const std::size_t step = std::max<std::size_t>(64, bytes.size() / 1000 / 64 * 64);
     for (std::size_t n = 0; n < bytes.size(); n += step) {
         put(t / "cut.so", bytes.substr(0, n));
         const std::string found = reading(t / "cut.so");
-        plugins += found == "manifest";
+        truncated += found != "manifest" && found != "no plugin";
         if (n < 512) CHECK(found == "no plugin");
     }
-    CHECK(plugins < int(bytes.size() / step) / 2);
+    CHECK(truncated > 0);
 }
 
 TEST_CASE("read_manifest: a thousand plugins with random bytes in their headers and note never crash it") {

@@ -114,9 +114,11 @@ TEST_CASE("a plugin of another major version: none of its code runs") {
     refused(run_in(t.path, tiny_run("out", {"--prior", "tomorrow", "--plugin-dir", "folder"}), marker), 2,
             {"no prior is called 'tomorrow'", "passed over: ", "other_major.so", "plugin interface 2.0"});
     CHECK(!fs::exists(t / "marker"));
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their runtimes must be loaded first
     // The mark is made when the file is loaded: the check above means something.
     run({.words = {"/bin/true"}, .environment = {{"LD_PRELOAD", plugin("other_major")}, *marker.begin()}});
     CHECK(fs::exists(t / "marker"));
+#endif
 }
 
 TEST_CASE("ELBO_PLUGIN_PATH: absolute entries are searched, relative and missing ones are not") {
