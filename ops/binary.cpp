@@ -35,12 +35,50 @@ void WhereTile(const core::TileCall& c) {
     for (; i < c.n; ++i) c.out[i] = at(0) == 0 ? at(2) : at(1);
 }
 
+// Products and sums in one pass, for the interpreter of fused groups (ops/tiles.cpp): a * b with in[2] as c.
+template <bool kScalarA, bool kScalarC, class F>
+HWY_INLINE void Map3As(const core::TileCall& c, F f) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    const auto a0 = hn::Set(d, *c.in[0]), c0 = hn::Set(d, *c.in[2]);
+    std::size_t i = 0;
+    for (; i + lanes <= c.n; i += lanes)
+        hn::StoreU(f(kScalarA ? a0 : hn::LoadU(d, c.in[0] + i), hn::LoadU(d, c.in[1] + i),
+                     kScalarC ? c0 : hn::LoadU(d, c.in[2] + i)), d, c.out + i);
+    if (i == c.n) return;
+    HWY_ALIGN float x[kMostLanes] = {}, y[kMostLanes] = {}, z[kMostLanes] = {};
+    const std::size_t bytes = (c.n - i) * sizeof(float);
+    if (!kScalarA) std::memcpy(x, c.in[0] + i, bytes);
+    std::memcpy(y, c.in[1] + i, bytes);
+    if (!kScalarC) std::memcpy(z, c.in[2] + i, bytes);
+    hn::Store(f(kScalarA ? a0 : hn::Load(d, x), hn::Load(d, y), kScalarC ? c0 : hn::Load(d, z)), d, x);
+    std::memcpy(c.out + i, x, bytes);
+}
+
+template <class F>
+HWY_INLINE void Map3(const core::TileCall& c, F f) {
+    if (c.n == 0) return;
+    if (c.scalar[0]) return c.scalar[2] ? Map3As<true, true>(c, f) : Map3As<true, false>(c, f);
+    c.scalar[2] ? Map3As<false, true>(c, f) : Map3As<false, false>(c, f);
+}
+
+void MulAddTile(const core::TileCall& call) {
+    Map3(call, [](auto a, auto b, auto c) HWY_ATTR { return hn::MulAdd(a, b, c); });
+}
+void MulSubTile(const core::TileCall& call) {
+    Map3(call, [](auto a, auto b, auto c) HWY_ATTR { return hn::MulSub(a, b, c); });
+}
+void NegMulAddTile(const core::TileCall& call) {
+    Map3(call, [](auto a, auto b, auto c) HWY_ATTR { return hn::NegMulAdd(a, b, c); });
+}
+
 core::TileFn BinaryTile(std::string_view name) {
     const struct {
         std::string_view name;
         core::TileFn tile;
     } all[] = {{"add", AddTile}, {"sub", SubTile}, {"mul", MulTile},         {"div", DivTile},
-               {"max", MaxTile}, {"min", MinTile}, {"greater", GreaterTile}, {"where", WhereTile}};
+               {"max", MaxTile}, {"min", MinTile}, {"greater", GreaterTile}, {"where", WhereTile},
+               {"mul_add", MulAddTile}, {"mul_sub", MulSubTile}, {"neg_mul_add", NegMulAddTile}};
     for (const auto& one : all)
         if (one.name == name) return one.tile;
     return nullptr;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "core/program.hpp"
@@ -42,6 +43,7 @@ private:
         Source in[3];
         int reg; ///< where the result goes
         int direct = -1; ///< the store that receives it without a copy
+        std::string_view op;
     };
     /// Something read from memory: how far to step along each collapsed dimension.
     struct Operand {
@@ -67,6 +69,8 @@ private:
 
     void lower(const core::Program& program, const core::Unit& unit);
     void collapse(const core::Program& program, const core::Unit& unit, const std::vector<core::NodeId>& external);
+    void merge_products();
+    void choose_direct_stores();
     void allocate_registers();
     void process(const Memory& memory, std::int64_t begin, std::int64_t end, int thread);
     void tile(Worker& w, const Memory& memory, std::int64_t at, std::int64_t n);
