@@ -41,10 +41,13 @@ HWY_INLINE void Map3As(const core::TileCall& c, F f) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
     const auto a0 = hn::Set(d, *c.in[0]), c0 = hn::Set(d, *c.in[2]);
+    const float *const in0 = c.in[0], *const in1 = c.in[1], *const in2 = c.in[2];
+    float* const out = c.out;
+    const std::size_t whole = c.n / lanes * lanes;
     std::size_t i = 0;
-    for (; i + lanes <= c.n; i += lanes)
-        hn::StoreU(f(kScalarA ? a0 : hn::LoadU(d, c.in[0] + i), hn::LoadU(d, c.in[1] + i),
-                     kScalarC ? c0 : hn::LoadU(d, c.in[2] + i)), d, c.out + i);
+    for (; i < whole; i += lanes)
+        hn::StoreU(f(kScalarA ? a0 : hn::LoadU(d, in0 + i), hn::LoadU(d, in1 + i), kScalarC ? c0 : hn::LoadU(d, in2 + i)),
+                   d, out + i);
     if (i == c.n) return;
     HWY_ALIGN float x[kMostLanes] = {}, y[kMostLanes] = {}, z[kMostLanes] = {};
     const std::size_t bytes = (c.n - i) * sizeof(float);

@@ -116,8 +116,12 @@ HWY_INLINE void Map1(const core::TileCall& c, F f) {
         for (std::size_t i = 0; i < c.n; ++i) c.out[i] = value;
         return;
     }
+    // Copies: vector stores may alias anything, and the loop would read the call's fields again and again.
+    const float* const in = c.in[0];
+    float* const out = c.out;
+    const std::size_t whole = c.n / lanes * lanes;
     std::size_t i = 0;
-    for (; i + lanes <= c.n; i += lanes) hn::StoreU(f(d, hn::LoadU(d, c.in[0] + i)), d, c.out + i);
+    for (; i < whole; i += lanes) hn::StoreU(f(d, hn::LoadU(d, in + i)), d, out + i);
     if (i < c.n) {
         HWY_ALIGN float x[kMostLanes] = {}, y[kMostLanes];
         std::memcpy(x, c.in[0] + i, (c.n - i) * sizeof(float));
@@ -131,11 +135,14 @@ HWY_INLINE void Map2As(const core::TileCall& c, F f) {
     const FloatTag d;
     const std::size_t lanes = hn::Lanes(d);
     const auto a0 = hn::Set(d, *c.in[0]), b0 = hn::Set(d, *c.in[1]);
+    const float *const in0 = c.in[0], *const in1 = c.in[1];
+    float* const out = c.out;
+    const std::size_t whole = c.n / lanes * lanes;
     std::size_t i = 0;
-    for (; i + lanes <= c.n; i += lanes) {
-        const auto a = kScalarA ? a0 : hn::LoadU(d, c.in[0] + i);
-        const auto b = kScalarB ? b0 : hn::LoadU(d, c.in[1] + i);
-        hn::StoreU(f(d, a, b), d, c.out + i);
+    for (; i < whole; i += lanes) {
+        const auto a = kScalarA ? a0 : hn::LoadU(d, in0 + i);
+        const auto b = kScalarB ? b0 : hn::LoadU(d, in1 + i);
+        hn::StoreU(f(d, a, b), d, out + i);
     }
     if (i < c.n) {
         HWY_ALIGN float x[kMostLanes] = {}, y[kMostLanes] = {}, z[kMostLanes];
