@@ -27,7 +27,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::int64_t kMostSamples = 1 << 20;
+constexpr std::int64_t kMostSamples = 1 << 20, kMostDrawn = 10000;
 
 Split split_of(const Arguments& arguments, const core::Rows& rows) {
     const std::string name = arguments.value("split").value_or("test");
@@ -120,6 +120,8 @@ int reconstruct(const Arguments& arguments, core::Registry& registry) {
     const fs::path out = checked_ending(arguments.value("out").value_or((open.run.folder() / "pictures" / "reconstructions.png").string()),
                                         {".png", ".npy", ".csv"});
     if (is_picture(out, open.rows().dims())) {
+        if (last - first >= kMostDrawn)
+            throw Error(Exit::usage, fmt::format("--rows: at most {} in one picture", kMostDrawn)).note("or --out FILE.npy");
         draw_reconstructions(out, open.session(), open.rows(), split, first, last - first + 1);
     } else {
         std::vector<float> values;
@@ -142,6 +144,8 @@ int sample(const Arguments& arguments, core::Registry& registry) {
     const fs::path out = checked_ending(arguments.value("out").value_or((open.run.folder() / "pictures" / "samples.png").string()),
                                         {".png", ".npy", ".csv"});
     if (is_picture(out, open.rows().dims())) {
+        if (count > kMostDrawn)
+            throw Error(Exit::usage, fmt::format("--count: at most {} in one picture", kMostDrawn)).note("or --out FILE.npy");
         draw_samples(out, open.session(), count, seed);
     } else {
         open.session().run("sample", nullptr, count, seed);
