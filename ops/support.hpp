@@ -6,7 +6,7 @@
 #include <cmath>
 #include <string>
 
-#include "core/op.hpp"
+#include "core/graph/op.hpp"
 
 namespace elbo::ops {
 

@@ -1,7 +1,7 @@
 // The vocabulary: every op elbo has.
 #pragma once
 
-#include "core/op.hpp"
+#include "core/graph/op.hpp"
 
 namespace elbo::ops {
 

@@ -42,7 +42,7 @@ struct TempFolder {
     }
 };
 
-/// Without core/files.hpp, which is itself under test.
+/// Without core/files/atomic.hpp, which is itself under test.
 inline void put(const std::filesystem::path& path, std::string_view bytes) {
     std::ofstream(path, std::ios::binary).write(bytes.data(), std::streamsize(bytes.size()));
 }

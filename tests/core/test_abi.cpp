@@ -7,7 +7,7 @@
 
 #include <elbo/abi.h>
 
-#include "core/registry.hpp"
+#include "core/host/registry.hpp"
 #include "tests/support.hpp"
 #include "tests/tools/command.hpp"
 #include "tests/tools/golden.hpp"
@@ -100,7 +100,7 @@ std::vector<std::string> build_line() {
 
 void check_build(const std::string& compiler) {
     TempFolder t;
-    fs::copy(ELBO_SOURCE_DIR "/plugins/priors/laplace.cpp", t / "laplace.cpp");
+    fs::copy(ELBO_SOURCE_DIR "/plugins/prior/laplace.cpp", t / "laplace.cpp");
     std::vector<std::string> words = build_line();
     words[0] = compiler;
     for (auto& w : words)

@@ -13,7 +13,7 @@
 #include <cstring>
 #include <new>
 
-#include "core/loader.hpp"
+#include "core/data/loader.hpp"
 #include "tests/plugins/workbench.hpp"
 
 namespace {

@@ -1,10 +1,10 @@
-#include "core/config.hpp"
+#include "core/run/config.hpp"
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 
-#include "core/error.hpp"
+#include "core/base/error.hpp"
 #include "tests/support.hpp"
 
 using namespace elbo::core;

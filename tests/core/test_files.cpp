@@ -1,4 +1,4 @@
-#include "core/files.hpp"
+#include "core/files/atomic.hpp"
 
 #include <doctest/doctest.h>
 #include <signal.h>
@@ -11,8 +11,8 @@
 #include <limits>
 #include <optional>
 
-#include "core/arrays.hpp"
-#include "core/error.hpp"
+#include "core/files/arrays.hpp"
+#include "core/base/error.hpp"
 #include "tests/support.hpp"
 
 using namespace elbo::core;

@@ -1,5 +1,5 @@
 // The loader's order and its endings.
-#include "core/loader.hpp"
+#include "core/data/loader.hpp"
 
 #include <algorithm>
 #include <atomic>

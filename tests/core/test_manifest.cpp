@@ -1,4 +1,4 @@
-#include "core/manifest.hpp"
+#include "core/host/manifest.hpp"
 
 #include <doctest/doctest.h>
 #include <elf.h>
@@ -8,8 +8,8 @@
 
 #include <elbo/abi.h>
 
-#include "core/error.hpp"
-#include "core/philox.hpp"
+#include "core/base/error.hpp"
+#include "core/base/philox.hpp"
 #include "tests/support.hpp"
 
 using namespace elbo::core;

@@ -1,12 +1,12 @@
-#include "core/metrics.hpp"
+#include "core/run/metrics.hpp"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
 #include <limits>
 
-#include "core/error.hpp"
-#include "core/philox.hpp"
+#include "core/base/error.hpp"
+#include "core/base/philox.hpp"
 
 using namespace elbo::core;
 

@@ -1,4 +1,4 @@
-#include "core/picture.hpp"
+#include "core/files/picture.hpp"
 
 #include <doctest/doctest.h>
 #include <png.h>
@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "core/error.hpp"
+#include "core/base/error.hpp"
 #include "tests/support.hpp"
 
 using namespace elbo::core;

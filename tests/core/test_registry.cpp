@@ -1,4 +1,4 @@
-#include "core/registry.hpp"
+#include "core/host/registry.hpp"
 
 #include <doctest/doctest.h>
 #include <sys/wait.h>
@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include "core/error.hpp"
+#include "core/base/error.hpp"
 #include "tests/support.hpp"
 
 using namespace elbo::core;

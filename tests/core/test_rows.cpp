@@ -1,11 +1,11 @@
 // Splitting, scaling and describing rows, and data that does not suit the likelihood.
-#include "core/rows.hpp"
+#include "core/data/rows.hpp"
 
 #include <algorithm>
 #include <numeric>
 #include <set>
 
-#include "core/assembly.hpp"
+#include "core/run/assembly.hpp"
 #include "tests/plugins/workbench.hpp"
 #include "tests/support.hpp"
 

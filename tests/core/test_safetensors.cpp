@@ -1,11 +1,11 @@
-#include "core/safetensors.hpp"
+#include "core/files/safetensors.hpp"
 
 #include <doctest/doctest.h>
 
 #include <cstring>
 #include <filesystem>
 
-#include "core/error.hpp"
+#include "core/base/error.hpp"
 #include "tests/support.hpp"
 
 using namespace elbo::core;

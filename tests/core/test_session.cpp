@@ -1,5 +1,5 @@
 // What a session promises: the same bits again, nothing changed by a step that failed, and mistakes of parts refused.
-#include "core/session.hpp"
+#include "core/run/session.hpp"
 
 #include <cstring>
 #include <limits>

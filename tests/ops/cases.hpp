@@ -13,11 +13,11 @@
 
 #include <elbo/layers.hpp>
 
-#include "core/error.hpp"
-#include "core/philox.hpp"
-#include "core/recording.hpp"
-#include "ops/executors.hpp"
-#include "ops/reference.hpp"
+#include "core/base/error.hpp"
+#include "core/base/philox.hpp"
+#include "core/host/recording.hpp"
+#include "ops/backend/executors.hpp"
+#include "ops/backend/reference.hpp"
 #include "ops/table.hpp"
 
 namespace elbo::cases {

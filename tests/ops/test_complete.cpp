@@ -2,7 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "ops/support.hpp"
-#include "ops/threads.hpp"
+#include "ops/backend/threads.hpp"
 
 #include <limits>
 

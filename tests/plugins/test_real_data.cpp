@@ -5,9 +5,9 @@
 #include <memory>
 #include <numeric>
 
-#include "core/assembly.hpp"
-#include "core/trainer.hpp"
-#include "ops/executors.hpp"
+#include "core/run/assembly.hpp"
+#include "core/run/trainer.hpp"
+#include "ops/backend/executors.hpp"
 #include "ops/table.hpp"
 
 namespace {

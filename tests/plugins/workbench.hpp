@@ -13,12 +13,12 @@
 
 #include <elbo/plugin.hpp>
 
-#include "core/philox.hpp"
-#include "core/recording.hpp"
-#include "core/registry.hpp"
-#include "core/session.hpp"
-#include "ops/executors.hpp"
-#include "ops/reference.hpp"
+#include "core/base/philox.hpp"
+#include "core/host/recording.hpp"
+#include "core/host/registry.hpp"
+#include "core/run/session.hpp"
+#include "ops/backend/executors.hpp"
+#include "ops/backend/reference.hpp"
 #include "ops/table.hpp"
 
 namespace elbo::test {

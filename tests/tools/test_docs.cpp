@@ -3,7 +3,7 @@
 
 #include <cstdlib>
 
-#include "core/registry.hpp"
+#include "core/host/registry.hpp"
 #include "tests/support.hpp"
 
 namespace {
@@ -42,7 +42,7 @@ std::string use_of(const std::string& block) {
 TEST_CASE("README: its prior is the one that is built in, to the letter") {
     const auto blocks = cpp_blocks(source_file("README.md"));
     REQUIRE(blocks.size() == 1);
-    CHECK(blocks[0] == source_file("plugins/priors/laplace.cpp"));
+    CHECK(blocks[0] == source_file("plugins/prior/laplace.cpp"));
 }
 
 TEST_CASE("plugin guide: every example builds by its one line, loads, and trains") {

@@ -81,7 +81,7 @@ bool allowed(const Source& s, const Include& i) {
     if (s.in("core/sdk")) return standard(i) || i.name == "stdint.h" || (i.quoted && part_of_sdk(i.name));
     if (s.in("models")) return standard(i) || elbo;
     if (s.in("plugins")) {
-        const bool data = s.in("plugins/datasets");
+        const bool data = s.in("plugins/data");
         return standard(i) || elbo || (data && (i.name == "zlib.h" || i.name == "gz.hpp"));
     }
     if (standard(i)) return true;
@@ -90,7 +90,7 @@ bool allowed(const Source& s, const Include& i) {
                (cpp && starts(i.name, {"fmt/", "nlohmann/", "toml++/", "png.h", "openssl/"}));
     if (s.in("ops"))
         return starts(i.name, {"core/", "ops/", "elbo/", "hwy/"}) || system_header(i) ||
-               (cpp && starts(i.name, {"fmt/"})) || (s.in("ops/dnnl") && starts(i.name, {"dnnl", "oneapi/dnnl/"}));
+               (cpp && starts(i.name, {"fmt/"})) || (s.in("ops/backend/dnnl") && starts(i.name, {"dnnl", "oneapi/dnnl/"}));
     return starts(i.name, {"core/", "ops/", "elbo/", "tools/"}) || system_header(i) ||
            (cpp && starts(i.name, {"fmt/", "nlohmann/", "boost/"}));
 }

@@ -10,11 +10,11 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "core/error.hpp"
-#include "core/philox.hpp"
-#include "core/registry.hpp"
-#include "core/session.hpp"
-#include "ops/executors.hpp"
+#include "core/base/error.hpp"
+#include "core/base/philox.hpp"
+#include "core/host/registry.hpp"
+#include "core/run/session.hpp"
+#include "ops/backend/executors.hpp"
 #include "ops/table.hpp"
 
 namespace {

@@ -1,8 +1,8 @@
 // What each verb does. Returns the exit code; throws core::Error.
 #pragma once
 
-#include "core/assembly.hpp"
-#include "core/run.hpp"
+#include "core/run/assembly.hpp"
+#include "core/run/folder.hpp"
 #include "tools/runner/options.hpp"
 
 namespace elbo::tools {

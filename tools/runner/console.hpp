@@ -2,7 +2,7 @@
 // otherwise. All of it on standard error.
 #pragma once
 
-#include "core/trainer.hpp"
+#include "core/run/trainer.hpp"
 
 namespace elbo::tools {
 

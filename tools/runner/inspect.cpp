@@ -5,8 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/error.hpp"
-#include "core/files.hpp"
+#include "core/base/error.hpp"
+#include "core/files/atomic.hpp"
 #include "tools/runner/commands.hpp"
 
 namespace elbo::tools {

@@ -7,7 +7,7 @@
 #include <map>
 #include <new>
 
-#include "core/error.hpp"
+#include "core/base/error.hpp"
 #include "tools/runner/commands.hpp"
 
 namespace elbo::tools {

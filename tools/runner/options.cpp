@@ -6,7 +6,7 @@
 #include <boost/program_options.hpp>
 #include <charconv>
 
-#include "core/error.hpp"
+#include "core/base/error.hpp"
 
 namespace elbo::tools {
 

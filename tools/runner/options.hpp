@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "core/config.hpp"
-#include "core/registry.hpp"
+#include "core/run/config.hpp"
+#include "core/host/registry.hpp"
 
 namespace elbo::tools {
 

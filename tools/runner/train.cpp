@@ -6,9 +6,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/error.hpp"
-#include "core/trainer.hpp"
-#include "ops/executors.hpp"
+#include "core/base/error.hpp"
+#include "core/run/trainer.hpp"
+#include "ops/backend/executors.hpp"
 #include "ops/table.hpp"
 #include "tools/runner/commands.hpp"
 #include "tools/runner/console.hpp"

@@ -10,11 +10,11 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/arrays.hpp"
-#include "core/error.hpp"
-#include "core/metrics.hpp"
-#include "core/picture.hpp"
-#include "core/trainer.hpp"
+#include "core/files/arrays.hpp"
+#include "core/base/error.hpp"
+#include "core/run/metrics.hpp"
+#include "core/files/picture.hpp"
+#include "core/run/trainer.hpp"
 #include "tools/runner/commands.hpp"
 
 namespace elbo::tools {

@@ -1,0 +1,79 @@
+#include "core/data/loader.hpp"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/base/philox.hpp"
+
+namespace elbo::core {
+
+void shuffle_rows(std::uint64_t seed, std::uint64_t epoch, std::vector<std::int64_t>& order) {
+    std::iota(order.begin(), order.end(), 0);
+    PhiloxSequence draw(seed, stream_of("shuffle"), epoch);
+    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[draw.below(std::uint32_t(i))]);
+}
+
+Loader::Loader(const Rows& rows, std::int64_t batch, std::uint64_t seed, std::uint64_t epoch, std::int64_t first)
+    : rows_(rows), batch_(std::min(batch, rows.count(Split::train))),
+      per_epoch_((rows.count(Split::train) + batch_ - 1) / batch_), seed_(seed), epoch_(epoch), at_(first),
+      order_(std::size_t(rows.count(Split::train))) {
+    shuffle_rows(seed_, epoch_, order_);
+    for (std::size_t i = 0; i < kSlots; ++i) memory_.push_back(aligned_floats(batch_ * rows.values()));
+    thread_ = std::thread([this] { work(); });
+}
+
+Loader::~Loader() {
+    {
+        std::lock_guard lock(mutex_);
+        stop_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+}
+
+Batch Loader::next() {
+    std::unique_lock lock(mutex_);
+    // The slot handed out last stays untouched until now.
+    changed_.notify_all();
+    changed_.wait(lock, [&] { return made_ > taken_ || failure_; });
+    if (made_ == taken_) std::rethrow_exception(failure_);
+    return slots_[taken_++ % kSlots];
+}
+
+void Loader::work() {
+    for (;;) {
+        std::size_t slot;
+        {
+            std::unique_lock lock(mutex_);
+            // One slot is with the reader.
+            changed_.wait(lock, [&] { return stop_ || made_ + 1 < taken_ + kSlots; });
+            if (stop_) return;
+            slot = made_ % kSlots;
+        }
+        try {
+            fill(slot);
+        } catch (...) {
+            std::lock_guard lock(mutex_);
+            failure_ = std::current_exception();
+            changed_.notify_all();
+            return;
+        }
+        {
+            std::lock_guard lock(mutex_);
+            ++made_;
+        }
+        changed_.notify_all();
+    }
+}
+
+void Loader::fill(std::size_t slot) {
+    const std::int64_t from = at_ * batch_, n = std::min(batch_, std::int64_t(order_.size()) - from);
+    float* x = memory_[slot].get();
+    rows_.read(Split::train, {order_.data() + from, std::size_t(n)}, x);
+    slots_[slot] = {x, n, epoch_, at_, at_ + 1 == per_epoch_};
+    if (++at_ < per_epoch_) return;
+    at_ = 0;
+    shuffle_rows(seed_, ++epoch_, order_);
+}
+
+}  // namespace elbo::core

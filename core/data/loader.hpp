@@ -1,0 +1,60 @@
+// Rows -> batches, ahead of the step, on a thread of its own. The order of an epoch is a function of (seed, epoch) alone,
+// so a run can start anywhere in it.
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <exception>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "core/data/rows.hpp"
+#include "core/host/tensors.hpp"
+
+namespace elbo::core {
+
+/// The order of the training rows in an epoch.
+void shuffle_rows(std::uint64_t seed, std::uint64_t epoch, std::vector<std::int64_t>& order);
+
+struct Batch {
+    const float* x = nullptr; ///< [rows, values]; valid until the next call of next()
+    std::int64_t rows = 0;
+    std::uint64_t epoch = 0;
+    std::int64_t index = 0; ///< within the epoch
+    bool last = false;      ///< of its epoch
+};
+
+class Loader {
+public:
+    /// Starts reading at batch `first` of `epoch` and goes on for ever.
+    Loader(const Rows& rows, std::int64_t batch, std::uint64_t seed, std::uint64_t epoch, std::int64_t first);
+    ~Loader();
+    Loader(const Loader&) = delete;
+    Loader& operator=(const Loader&) = delete;
+
+    /// The next batch; waits only when the thread has fallen behind. Throws what reading threw. Allocates nothing.
+    Batch next();
+    std::int64_t batches_per_epoch() const { return per_epoch_; }
+
+private:
+    static constexpr std::size_t kSlots = 4;
+    void work();
+    void fill(std::size_t slot);
+
+    const Rows& rows_;
+    std::int64_t batch_, per_epoch_;
+    std::uint64_t seed_, epoch_;
+    std::int64_t at_;
+    std::vector<std::int64_t> order_;
+    std::vector<AlignedFloats> memory_;
+    Batch slots_[kSlots];
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::size_t made_ = 0, taken_ = 0; ///< batches, ever
+    bool stop_ = false;
+    std::exception_ptr failure_;
+    std::thread thread_;
+};
+
+}  // namespace elbo::core

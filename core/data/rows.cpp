@@ -1,0 +1,210 @@
+#include "core/data/rows.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <sstream>
+
+#include "core/files/atomic.hpp"
+#include "core/base/philox.hpp"
+
+namespace elbo::core {
+
+namespace {
+
+constexpr std::int64_t kChunk = 1024;
+constexpr std::int64_t kMostRowValues = std::int64_t(1) << 31;
+
+// Calls f(first row, rows, their values) over a whole split.
+template <class F>
+void each_chunk(const Rows& rows, Split split, F f) {
+    std::vector<std::int64_t> which;
+    std::vector<float> values;
+    for (std::int64_t at = 0; at < rows.count(split); at += kChunk) {
+        const std::int64_t n = std::min(kChunk, rows.count(split) - at);
+        which.resize(std::size_t(n));
+        std::iota(which.begin(), which.end(), at);
+        values.resize(std::size_t(n * rows.values()));
+        rows.read(split, which, values.data());
+        f(at, n, values);
+    }
+}
+
+}  // namespace
+
+std::vector<ParameterSpec> DataOptions::declared() {
+    const DataOptions d;
+    const double inf = std::numeric_limits<double>::infinity();
+    return {{"scale", "unit: the set's range to 0..1; auto: unit for images, none otherwise", "auto|unit|none", ELBO_TEXT,
+             d.scale, -inf, inf, false, false},
+            {"standardize", "each value to mean 0 and deviation 1 over the training rows", "", ELBO_BOOL, d.standardize,
+             -inf, inf, false, false},
+            {"test_fraction", "of a set without a test split", "", ELBO_REAL, d.test_fraction, 0, 1, false, true},
+            {"split_seed", "chooses these rows", "", ELBO_INT, d.split_seed, 0, inf, false, false}};
+}
+
+void DataOptions::set(const std::string& name, const ParameterValue& value) {
+    if (name == "scale") scale = std::get<std::string>(value);
+    else if (name == "standardize") standardize = std::get<bool>(value);
+    else if (name == "test_fraction") test_fraction = std::get<double>(value);
+    else if (name == "split_seed") split_seed = std::get<std::int64_t>(value);
+    else throw std::logic_error("data option " + name);
+}
+
+ParameterValue DataOptions::get(const std::string& name) const {
+    if (name == "scale") return scale;
+    if (name == "standardize") return standardize;
+    if (name == "test_fraction") return test_fraction;
+    if (name == "split_seed") return split_seed;
+    throw std::logic_error("data option " + name);
+}
+
+Rows::Rows(Part& data, const DataOptions& options, std::vector<float> center, std::vector<float> spread)
+    : part_(data), options_(options), center_(std::move(center)), spread_(std::move(spread)) {
+    elbo_why why{sizeof(elbo_why), {}};
+    info_.size = sizeof(elbo_rows);
+    if (!part_.info().table->data || part_.info().table->data->open(part_.self(), &info_, &why) != 0)
+        throw Error(Exit::data, why.text).note("while opening data '" + part_.info().name + "'");
+    if (info_.rank > ELBO_MAX_RANK) throw Error(Exit::data, "rows have too many dimensions");
+    for (std::uint32_t i = 0; i < info_.rank; ++i) dims_.push(info_.dims[i]);
+    if (dims_.numel() < 1 || dims_.numel() > kMostRowValues)
+        throw Error(Exit::data, fmt::format("rows of {} cannot be trained on", dims_.text()));
+    std::stringstream names(info_.label_names ? info_.label_names : "");
+    for (std::string name; std::getline(names, name, ',');) label_names_.push_back(name);
+    split_rows();
+    description_ = fmt::format("{}: {} train and {} test rows of {}", part_.info().name, count(Split::train),
+                               count(Split::test), dims_.text());
+    choose_scale();
+    if (options_.standardize) fit_standardize();
+    if (info_.count[ELBO_TEST] == 0)
+        description_ += fmt::format("; test rows: {:g} of them, drawn with data.split-seed {}", options_.test_fraction,
+                                    options_.split_seed);
+}
+
+void Rows::split_rows() {
+    for (int s = 0; s < ELBO_SPLITS; ++s) {
+        index_[s].resize(std::size_t(std::max<std::int64_t>(info_.count[s], 0)));
+        std::iota(index_[s].begin(), index_[s].end(), 0);
+    }
+    if (info_.count[ELBO_TRAIN] < 1) throw Error(Exit::data, fmt::format("data '{}' holds no rows", part_.info().name));
+    if (info_.count[ELBO_TEST] > 0) return;
+    auto& all = index_[ELBO_TRAIN];
+    PhiloxSequence draw(std::uint64_t(options_.split_seed), stream_of("split"));
+    for (std::size_t i = all.size(); i > 1; --i) std::swap(all[i - 1], all[draw.below(std::uint32_t(i))]);
+    const auto n_test = std::size_t(std::llround(double(all.size()) * options_.test_fraction));
+    if (n_test >= all.size()) throw Error(Exit::data, "data.test-fraction leaves no training rows");
+    index_[ELBO_TEST].assign(all.end() - std::ptrdiff_t(n_test), all.end());
+    all.resize(all.size() - n_test);
+    for (auto& split : index_) std::sort(split.begin(), split.end());
+    from_[ELBO_TEST] = ELBO_TRAIN;
+}
+
+void Rows::choose_scale() {
+    low_ = info_.low;
+    high_ = info_.high;
+    if (!(std::isfinite(low_) && std::isfinite(high_) && low_ <= high_))
+        throw Error(Exit::data, fmt::format("data '{}' gives {}..{} as its range", part_.info().name, low_, high_));
+    const bool unit = options_.scale == "unit" || (options_.scale == "auto" && dims_.rank >= 2 && (low_ < 0 || high_ > 1));
+    if (!unit) {
+        description_ += fmt::format(", values {:g}..{:g} as they are", low_, high_);
+        return;
+    }
+    offset_ = low_;
+    factor_ = high_ > low_ ? 1 / (high_ - low_) : 1;
+    description_ += fmt::format(", values {:g}..{:g} scaled to 0..1 (data.scale {})", low_, high_, options_.scale);
+    low_ = 0;
+    high_ = 1;
+}
+
+void Rows::fit_standardize() {
+    const auto d = std::size_t(values());
+    if (center_.empty()) {
+        std::vector<double> mean(d), square(d);
+        double seen = 0;
+        each_chunk(*this, Split::train, [&](std::int64_t, std::int64_t n, const std::vector<float>& x) {
+            for (std::int64_t r = 0; r < n; ++r) {
+                seen += 1;
+                for (std::size_t k = 0; k < d; ++k) {  // Welford
+                    const double v = x[std::size_t(r) * d + k], change = v - mean[k];
+                    mean[k] += change / seen;
+                    square[k] += change * (v - mean[k]);
+                }
+            }
+        });
+        std::vector<float> center(d), spread(d);
+        for (std::size_t k = 0; k < d; ++k) {
+            const double deviation = std::sqrt(square[k] / seen);
+            center[k] = float(mean[k]);
+            spread[k] = deviation > 1e-12 ? float(deviation) : 1.f;
+        }
+        center_ = std::move(center);
+        spread_ = std::move(spread);
+    }
+    if (center_.size() != d || spread_.size() != d)
+        throw Error(Exit::data, fmt::format("the run was standardized over {} values, these rows have {}", center_.size(), d));
+    double low = std::numeric_limits<double>::infinity(), high = -low;
+    each_chunk(*this, Split::train, [&](std::int64_t, std::int64_t, const std::vector<float>& x) {
+        for (float v : x) low = std::min<double>(low, v), high = std::max<double>(high, v);
+    });
+    low_ = low;
+    high_ = high;
+    description_ += ", then standardized over the training rows";
+}
+
+void Rows::raw(Split split, const std::int64_t* rows, std::int64_t n, float* out) const {
+    elbo_why why{sizeof(elbo_why), {}};
+    if (part_.info().table->data->read(part_.self(), from_[int(split)], rows, n, out, &why) != 0)
+        throw Error(Exit::data, why.text).note("while reading data '" + part_.info().name + "'");
+}
+
+void Rows::read(Split split, std::span<const std::int64_t> rows, float* out) const {
+    constexpr std::size_t kAtOnce = 64;
+    const auto d = std::size_t(values());
+    const auto& index = index_[int(split)];
+    std::int64_t which[kAtOnce];
+    for (std::size_t at = 0; at < rows.size(); at += kAtOnce) {
+        const std::size_t n = std::min(kAtOnce, rows.size() - at);
+        for (std::size_t i = 0; i < n; ++i) which[i] = index.at(std::size_t(rows[at + i]));
+        float* to = out + at * d;
+        raw(split, which, std::int64_t(n), to);
+        const float offset = float(offset_), factor = float(factor_);
+        if (offset != 0 || factor != 1)
+            for (std::size_t i = 0; i < n * d; ++i) to[i] = (to[i] - offset) * factor;
+        if (!center_.empty())
+            for (std::size_t i = 0; i < n * d; ++i) to[i] = (to[i] - center_[i % d]) / spread_[i % d];
+        float all = 0;
+        for (std::size_t i = 0; i < n * d; ++i) all += to[i] * 0;  // NaN or infinity anywhere makes it NaN
+        if (all == 0) continue;
+        for (std::size_t i = 0; i < n * d; ++i)
+            if (!std::isfinite(to[i]))
+                throw Error(Exit::data, fmt::format("data '{}': value {} of row {} is {}", part_.info().name, i % d,
+                                                    which[i / d], to[i]));
+    }
+}
+
+std::vector<double> Rows::labels(Split split, std::int64_t row) const {
+    std::vector<double> out(info_.labels);
+    if (out.empty()) return out;
+    elbo_why why{sizeof(elbo_why), {}};
+    const std::int64_t which = index_[int(split)].at(std::size_t(row));
+    if (part_.info().table->data->labels(part_.self(), from_[int(split)], &which, 1, out.data(), &why) != 0)
+        throw Error(Exit::data, why.text).note("while reading labels of data '" + part_.info().name + "'");
+    return out;
+}
+
+std::string Rows::hash() const {
+    std::stringstream files(info_.files ? info_.files : "");
+    std::string all;
+    for (std::string file; std::getline(files, file);) all += sha256_of_file(file);
+    if (!all.empty()) return sha256(all);
+    for (Split split : {Split::train, Split::test})
+        each_chunk(*this, split, [&](std::int64_t, std::int64_t, const std::vector<float>& x) {
+            all = sha256(all + std::string(reinterpret_cast<const char*>(x.data()), x.size() * sizeof(float)));
+        });
+    return all;
+}
+
+}  // namespace elbo::core

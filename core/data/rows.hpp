@@ -1,0 +1,75 @@
+// The rows a run works on: a data set's values, split, scaled and checked. Scaling is never silent: `description` says
+// what was done, and what a model sees lies in `range`.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/dims.hpp"
+#include "core/host/part.hpp"
+
+namespace elbo::core {
+
+enum class Split { train = ELBO_TRAIN, test = ELBO_TEST };
+
+struct DataOptions {
+    std::string scale = "auto";  ///< unit: the set's range to 0..1; none; auto: unit for images, none otherwise
+    bool standardize = false;    ///< each value to mean 0, deviation 1 over the training rows
+    double test_fraction = 0.1;  ///< of a set that has no test split
+    std::int64_t split_seed = 1; ///< which rows these are
+
+    /// The same options, as parameters that any data set takes.
+    static std::vector<ParameterSpec> declared();
+    void set(const std::string& name, const ParameterValue& value);
+    ParameterValue get(const std::string& name) const;
+};
+
+class Rows {
+public:
+    /// Opens the data set. Throws Error (data). `center` and `spread`, when not empty, are those of an earlier run
+    /// (standardize); else they are taken from the training rows.
+    Rows(Part& data, const DataOptions& options, std::vector<float> center = {}, std::vector<float> spread = {});
+
+    const Dims& dims() const { return dims_; } ///< of one row
+    std::int64_t values() const { return dims_.numel(); }
+    std::int64_t count(Split split) const { return std::int64_t(index_[int(split)].size()); }
+    /// Smallest and largest value after scaling.
+    double low() const { return low_; }
+    double high() const { return high_; }
+    /// Numbers per row that `labels` gives; 0: none.
+    int label_width() const { return int(info_.labels); }
+    const std::vector<std::string>& label_names() const { return label_names_; }
+
+    /// Writes n rows to `out`, scaled. Throws Error (data) for a value that is not finite. Several threads may call it.
+    void read(Split split, std::span<const std::int64_t> rows, float* out) const;
+    /// The labels of one row.
+    std::vector<double> labels(Split split, std::int64_t row) const;
+
+    /// One line for people: "mnist: 60000 train and 10000 test rows of [28, 28, 1], values 0..255 scaled to 0..1".
+    const std::string& description() const { return description_; }
+    /// SHA-256 over the files, or over the values where there are none.
+    std::string hash() const;
+    const std::vector<float>& center() const { return center_; }
+    const std::vector<float>& spread() const { return spread_; }
+
+private:
+    void split_rows();
+    void choose_scale();
+    void fit_standardize();
+    void raw(Split split, const std::int64_t* rows, std::int64_t n, float* out) const;
+
+    Part& part_;
+    DataOptions options_;
+    elbo_rows info_{};
+    Dims dims_;
+    std::vector<std::int64_t> index_[ELBO_SPLITS]; ///< our row -> row of the set's split `from_`
+    int from_[ELBO_SPLITS] = {ELBO_TRAIN, ELBO_TEST};
+    double low_ = 0, high_ = 1, offset_ = 0, factor_ = 1;
+    std::vector<float> center_, spread_;
+    std::vector<std::string> label_names_;
+    std::string description_;
+};
+
+}  // namespace elbo::core

@@ -1,0 +1,172 @@
+#include "core/host/part.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <filesystem>
+#include <sstream>
+
+namespace elbo::core {
+
+namespace {
+
+std::vector<std::string> split(const std::string& text, char by) {
+    std::vector<std::string> out;
+    std::stringstream in(text);
+    for (std::string piece; std::getline(in, piece, by);) out.push_back(piece);
+    return out;
+}
+
+template <class Number>
+std::optional<Number> number(const std::string& text) {
+    Number v{};
+    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
+    if (error != std::errc() || end != text.data() + text.size()) return {};
+    return v;
+}
+
+}  // namespace
+
+std::string ParameterSpec::type_text() const {
+    if (!choices.empty()) return choices;
+    switch (type) {
+        case ELBO_BOOL: return "true|false";
+        case ELBO_INT: return "whole number";
+        case ELBO_REAL: return "real";
+        case ELBO_INTS: return "whole numbers";
+        default: return "text";
+    }
+}
+
+std::string ParameterSpec::bounds_text() const {
+    const bool has_low = std::isfinite(low), has_high = std::isfinite(high);
+    if (has_low && has_high) return fmt::format("{} {} value {} {}", low, low_open ? "<" : "<=", high_open ? "<" : "<=", high);
+    if (has_low) return fmt::format("{} {}", low_open ? ">" : ">=", low);
+    if (has_high) return fmt::format("{} {}", high_open ? "<" : "<=", high);
+    return "";
+}
+
+ParameterValue ParameterSpec::parse(const std::string& text, const std::string& flag) const {
+    auto wrong = [&] {
+        return Error(Exit::usage, fmt::format("{}: '{}' is not a {}", flag, text,
+                                              type == ELBO_INTS ? "list of whole numbers like 400,400" : type_text()));
+    };
+    ParameterValue value;
+    if (type == ELBO_BOOL) {
+        if (text != "true" && text != "false" && text != "1" && text != "0") throw wrong();
+        value = text == "true" || text == "1";
+    } else if (type == ELBO_INT) {
+        auto v = number<std::int64_t>(text);
+        if (!v) throw wrong();
+        value = *v;
+    } else if (type == ELBO_REAL) {
+        auto v = number<double>(text);
+        if (!v || !std::isfinite(*v)) throw wrong();
+        value = *v;
+    } else if (type == ELBO_INTS) {
+        std::vector<std::int64_t> list;
+        for (const auto& piece : split(text, ',')) {
+            auto v = number<std::int64_t>(piece);
+            if (!v) throw wrong();
+            list.push_back(*v);
+        }
+        value = list;
+    } else {
+        value = text;
+    }
+    check(value, flag);
+    return value;
+}
+
+void ParameterSpec::check(const ParameterValue& value, const std::string& flag) const {
+    auto bounded = [&](double v) {
+        const bool fits = (low_open ? v > low : v >= low) && (high_open ? v < high : v <= high);
+        if (!fits) throw Error(Exit::usage, fmt::format("{}: {} is out of bounds; it must be {}", flag, v, bounds_text()));
+    };
+    if (auto* i = std::get_if<std::int64_t>(&value)) bounded(double(*i));
+    if (auto* r = std::get_if<double>(&value)) bounded(*r);
+    if (auto* list = std::get_if<std::vector<std::int64_t>>(&value))
+        for (auto v : *list) bounded(double(v));
+    if (auto* text = std::get_if<std::string>(&value); text && !choices.empty()) {
+        auto allowed = split(choices, '|');
+        if (std::find(allowed.begin(), allowed.end(), *text) == allowed.end())
+            throw Error(Exit::usage, fmt::format("{}: '{}' is not a choice; there are {}{}", flag, *text, choices,
+                                                 did_you_mean(*text, allowed)));
+    }
+}
+
+std::string value_text(const ParameterValue& value) {
+    struct Text {
+        std::string operator()(bool v) const { return v ? "true" : "false"; }
+        std::string operator()(std::int64_t v) const { return std::to_string(v); }
+        std::string operator()(double v) const { return fmt::format("{}", v); }
+        std::string operator()(const std::string& v) const { return v; }
+        std::string operator()(const std::vector<std::int64_t>& v) const { return fmt::format("{}", fmt::join(v, ",")); }
+    };
+    return std::visit(Text{}, value);
+}
+
+const ParameterSpec* ComponentInfo::find(const std::string& parameter) const {
+    for (const auto& p : parameters)
+        if (p.name == parameter) return &p;
+    return nullptr;
+}
+
+std::string ComponentInfo::label() const {
+    return fmt::format("{} '{}' ({} {})", kind, name, std::filesystem::path(file).filename().string(), version);
+}
+
+Part::Part(const ComponentInfo& info, const std::vector<NamedValue>& given) : info_(info) {
+    for (const auto& g : given) {
+        if (info.find(g.name)) continue;
+        std::vector<std::string> known;
+        for (const auto& p : info.parameters) known.push_back(p.name);
+        throw Error(Exit::usage, fmt::format("{} '{}' has no parameter '{}'{}", info.kind, info.name, g.name,
+                                             did_you_mean(g.name, known)))
+            .note(known.empty() ? "it has none" : fmt::format("it has {}", fmt::join(known, ", ")));
+    }
+    for (const auto& p : info.parameters) {
+        ParameterValue value = p.fallback;
+        for (const auto& g : given)
+            if (g.name == p.name) value = g.value;
+        if (value.index() != p.fallback.index())
+            throw Error(Exit::usage, fmt::format("{}.{}: expected {}", info.kind, p.name, p.type_text()));
+        p.check(value, info.kind + "." + p.name);
+        values_.push_back({p.name, std::move(value)});
+    }
+    std::vector<elbo_value> raw;
+    for (const auto& v : values_) {
+        elbo_value out{v.name.c_str(), info.find(v.name)->type, 0, {}};
+        if (auto* b = std::get_if<bool>(&v.value)) out.as.integer = *b;
+        if (auto* i = std::get_if<std::int64_t>(&v.value)) out.as.integer = *i;
+        if (auto* r = std::get_if<double>(&v.value)) out.as.real = *r;
+        if (auto* s = std::get_if<std::string>(&v.value)) out.as.text = s->c_str();
+        if (auto* l = std::get_if<std::vector<std::int64_t>>(&v.value)) {
+            out.as.ints = l->data();
+            out.count = std::uint32_t(l->size());
+        }
+        raw.push_back(out);
+    }
+    elbo_why why{sizeof(elbo_why), {}};
+    if (info.table->create(raw.data(), std::uint32_t(raw.size()), &self_, &why) != 0)
+        throw Error(Exit::usage, why.text).note("while making " + info.label());
+}
+
+Part::~Part() {
+    if (self_) info_.table->destroy(self_);
+}
+
+std::optional<std::string> Part::property(const std::string& key) const {
+    char text[1024] = {};
+    if (info_.table->property(self_, key.c_str(), text, sizeof text) != 0) return {};
+    return std::string(text);
+}
+
+elbo_part* Part::handle() {
+    if (!handle_) handle_ = std::make_unique<elbo_part>(elbo_part{this});
+    return handle_.get();
+}
+
+}  // namespace elbo::core

@@ -1,0 +1,84 @@
+// A part of a run: one component of a plugin with its validated parameters.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <elbo/abi.h>
+
+#include "core/base/error.hpp"
+
+namespace elbo::core {
+
+using ParameterValue = std::variant<bool, std::int64_t, double, std::string, std::vector<std::int64_t>>;
+
+/// One declared parameter of a component.
+struct ParameterSpec {
+    std::string name, help, choices;
+    std::uint32_t type = ELBO_REAL;
+    ParameterValue fallback;
+    double low, high;
+    bool low_open = false, high_open = false;
+
+    /// "real", "whole number", "true|false", "text", "whole numbers", or the choices.
+    std::string type_text() const;
+    /// "> 0", "0 <= value < 1", "" when anything goes.
+    std::string bounds_text() const;
+    /// Reads a value as written on a command line or in a config file. Throws Error (usage) naming `flag`.
+    ParameterValue parse(const std::string& text, const std::string& flag) const;
+    /// Throws Error (usage) naming `flag` when the value is out of bounds or not a choice.
+    void check(const ParameterValue& value, const std::string& flag) const;
+};
+
+/// "0.001", "true", "400,400"
+std::string value_text(const ParameterValue& value);
+
+/// A component as its plugin describes it.
+struct ComponentInfo {
+    std::string kind, name, summary;
+    std::string plugin, version, file; ///< plugin's name, version and file
+    std::vector<ParameterSpec> parameters;
+    const elbo_component* table = nullptr;
+
+    const ParameterSpec* find(const std::string& parameter) const;
+    /// "encoder 'mlp' (encoder_mlp.so 1.0.0)"
+    std::string label() const;
+};
+
+struct NamedValue {
+    std::string name;
+    ParameterValue value;
+};
+
+class Part {
+public:
+    /// Makes the component; parameters not given get their default. Throws Error (usage) for an unknown or wrong one.
+    Part(const ComponentInfo& info, const std::vector<NamedValue>& given);
+    ~Part();
+    Part(const Part&) = delete;
+    Part& operator=(const Part&) = delete;
+
+    const ComponentInfo& info() const { return info_; }
+    /// All parameters, in the order of their declaration.
+    const std::vector<NamedValue>& values() const { return values_; }
+    std::optional<std::string> property(const std::string& key) const;
+    void* self() const { return self_; }
+    elbo_part* handle();
+
+private:
+    const ComponentInfo& info_;
+    std::vector<NamedValue> values_;
+    void* self_ = nullptr;
+    std::unique_ptr<elbo_part> handle_;
+};
+
+}  // namespace elbo::core
+
+/// The C face of a Part.
+struct elbo_part {
+    elbo::core::Part* part;
+};

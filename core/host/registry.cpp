@@ -1,0 +1,210 @@
+#include "core/host/registry.hpp"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <set>
+#include <sstream>
+
+#include "core/host/recording.hpp"
+
+namespace elbo::core {
+
+namespace fs = std::filesystem;
+
+std::string canonical_name(std::string name) {
+    std::replace(name.begin(), name.end(), '-', '_');
+    return name;
+}
+
+Registry::Registry() = default;
+Registry::~Registry() = default;
+
+void Registry::add_file(const fs::path& file) { add(fs::absolute(file), true); }
+
+void Registry::add_folder(const fs::path& folder) {
+    std::error_code status;
+    if (!fs::is_directory(folder, status)) throw Error(Exit::plugin, "there is no such plugin folder", folder.string());
+    std::vector<fs::path> found;
+    for (const auto& entry : fs::directory_iterator(folder))
+        if (entry.path().extension() == ".so") found.push_back(fs::absolute(entry.path()));
+    std::sort(found.begin(), found.end());
+    for (const auto& file : found) add(file, false);
+}
+
+void Registry::add_default_places() {
+    if (const char* path = std::getenv("ELBO_PLUGIN_PATH")) {
+        std::stringstream entries(path);
+        for (std::string entry; std::getline(entries, entry, ':');)
+            if (fs::path(entry).is_absolute() && fs::is_directory(entry)) add_folder(entry);
+    }
+    std::error_code status;
+    const fs::path program = fs::read_symlink("/proc/self/exe", status);
+    if (status) return;
+    // Beside the program in a build tree, in lib/elbo once installed.
+    for (const fs::path& folder : {program.parent_path() / "plugins", program.parent_path().parent_path() / "lib" / "elbo"})
+        if (fs::is_directory(folder, status)) add_folder(folder);
+}
+
+void Registry::add(const fs::path& path, bool named) {
+    auto refuse = [&](const std::string& why) {
+        if (named) throw Error(Exit::plugin, why, path.string());
+        passed_over_.push_back(fmt::format("{}: {}", path.string(), why));
+    };
+    std::optional<Manifest> manifest;
+    try {
+        manifest = read_manifest(path);
+    } catch (const Error& e) {
+        if (named) throw;
+        passed_over_.push_back(fmt::format("{}: {}", path.string(), e.message()));
+        return;
+    }
+    if (!manifest) {
+        if (named) throw Error(Exit::plugin, "not an elbo plugin: it has no elbo note", path.string())
+            .note("a plugin is a shared library that ends with ELBO_PLUGIN(...), see docs/plugins.md");
+        return;
+    }
+    if (std::string why = refusal(*manifest); !why.empty()) return refuse(why);
+    for (const auto& f : files_) {
+        std::error_code status;
+        if (fs::equivalent(f->path, path, status)) return;
+        for (const auto& part : manifest->provides)
+            if (std::find(f->manifest.provides.begin(), f->manifest.provides.end(), part) != f->manifest.provides.end())
+                throw Error(Exit::plugin, fmt::format("two plugins provide {}", part))
+                    .note(f->path.string())
+                    .note(path.string())
+                    .note("remove one, or rename the part");
+    }
+    auto file = std::make_unique<File>();
+    file->path = path;
+    file->manifest = std::move(*manifest);
+    files_.push_back(std::move(file));
+}
+
+namespace {
+
+// Everything behind the C tables is copied, so that nothing has to ask the plugin twice.
+ParameterSpec spec_of(const elbo_param& p) {
+    ParameterSpec s{p.fallback.key, p.help ? p.help : "", p.choices ? p.choices : "", p.fallback.type, {}, p.low, p.high,
+                    (p.flags & ELBO_LOW_OPEN) != 0, (p.flags & ELBO_HIGH_OPEN) != 0};
+    switch (p.fallback.type) {
+        case ELBO_BOOL: s.fallback = p.fallback.as.integer != 0; break;
+        case ELBO_INT: s.fallback = p.fallback.as.integer; break;
+        case ELBO_REAL: s.fallback = p.fallback.as.real; break;
+        case ELBO_TEXT: s.fallback = std::string(p.fallback.as.text ? p.fallback.as.text : ""); break;
+        case ELBO_INTS:
+            s.fallback = std::vector<std::int64_t>(p.fallback.as.ints, p.fallback.as.ints + p.fallback.count);
+            break;
+        default: throw Error(Exit::plugin, fmt::format("parameter '{}' has unknown type {}", s.name, p.fallback.type));
+    }
+    return s;
+}
+
+bool valid_name(const std::string& name) {
+    if (name.empty() || name[0] < 'a' || name[0] > 'z') return false;
+    return std::all_of(name.begin(), name.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+    });
+}
+
+std::unique_ptr<ComponentInfo> info_of(const elbo_component& c, const Registry::File& file) {
+    auto info = std::make_unique<ComponentInfo>();
+    info->kind = c.kind;
+    info->name = c.name;
+    info->summary = c.summary ? c.summary : "";
+    info->plugin = file.manifest.name;
+    info->version = file.manifest.version;
+    info->file = file.path.string();
+    info->table = &c;
+    if (!valid_name(info->name) || !valid_name(info->kind))
+        throw Error(Exit::plugin, fmt::format("'{}/{}' is no name for a part: use [a-z][a-z0-9_]*", info->kind, info->name));
+    const auto* at = reinterpret_cast<const char*>(c.params);
+    for (std::uint32_t i = 0; i < c.n_params; ++i) {
+        const auto& p = *reinterpret_cast<const elbo_param*>(at);
+        info->parameters.push_back(spec_of(p));
+        if (!valid_name(info->parameters.back().name))
+            throw Error(Exit::plugin, fmt::format("'{}' is no name for a parameter: use [a-z][a-z0-9_]*",
+                                                  info->parameters.back().name));
+        at += p.size;  // a later interface may have longer ones
+    }
+    return info;
+}
+
+}  // namespace
+
+void Registry::load(File& file) {
+    if (file.loaded) return;
+    const std::string path = file.path.string();
+    detail::host = host_table();
+    void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    if (!library) throw Error(Exit::plugin, fmt::format("does not load: {}", dlerror()), path);
+    const auto* entry = static_cast<const elbo_entry*>(dlsym(library, "elbo_plugin"));
+    if (!entry) throw Error(Exit::plugin, "has an elbo note but no symbol elbo_plugin", path);
+    if (entry->major != file.manifest.major || entry->minor != file.manifest.minor)
+        throw Error(Exit::plugin, "its note and its entry disagree about the interface version", path);
+    elbo_registrar registrar;
+    elbo_why why{sizeof(elbo_why), {}};
+    if (entry->init(host_table(), &registrar, &why) != 0)
+        throw Error(Exit::plugin, fmt::format("failed while registering its parts: {}", why.text), path);
+    // All or nothing: what it offers must be exactly what its note says.
+    std::set<std::string> promised(file.manifest.provides.begin(), file.manifest.provides.end()), offered;
+    std::vector<std::unique_ptr<ComponentInfo>> components;
+    for (const elbo_component* c : registrar.components) {
+        try {
+            components.push_back(info_of(*c, file));
+        } catch (Error& e) {
+            e.set_where(path);
+            throw;
+        }
+        offered.insert(components.back()->kind + "/" + components.back()->name);
+    }
+    if (offered != promised)
+        throw Error(Exit::plugin, fmt::format("its note promises {} but it registers {}", fmt::join(promised, " "),
+                                              fmt::join(offered, " ")), path);
+    file.components = std::move(components);
+    file.loaded = true;
+}
+
+const ComponentInfo& Registry::find(const std::string& kind, const std::string& asked) {
+    const std::string name = canonical_name(asked);
+    const std::string key = kind + "/" + name;
+    for (const auto& f : files_) {
+        const auto& parts = f->manifest.provides;
+        if (std::find(parts.begin(), parts.end(), key) == parts.end()) continue;
+        load(*f);
+        for (const auto& c : f->components)
+            if (c->kind == kind && c->name == name) return *c;
+    }
+    const auto known = names(kind);
+    if (known.empty()) {
+        const auto all = kinds();
+        Error e(Exit::usage, fmt::format("there are no parts of kind '{}'{}", kind, did_you_mean(kind, all)));
+        e.note(all.empty() ? "no plugins were found" : fmt::format("kinds: {}", fmt::join(all, ", ")));
+        for (const auto& p : passed_over_) e.note("passed over: " + p);
+        throw e;
+    }
+    Error e(Exit::usage, fmt::format("no {} is called '{}'{}", kind, asked, did_you_mean(name, known)));
+    e.note(fmt::format("there are: {}", fmt::join(known, ", ")));
+    for (const auto& p : passed_over_) e.note("passed over: " + p);
+    throw e;
+}
+
+std::vector<std::string> Registry::kinds() const {
+    std::set<std::string> all;
+    for (const auto& f : files_)
+        for (const auto& p : f->manifest.provides) all.insert(p.substr(0, p.find('/')));
+    return {all.begin(), all.end()};
+}
+
+std::vector<std::string> Registry::names(const std::string& kind) const {
+    std::set<std::string> all;
+    for (const auto& f : files_)
+        for (const auto& p : f->manifest.provides)
+            if (p.substr(0, p.find('/')) == kind) all.insert(p.substr(p.find('/') + 1));
+    return {all.begin(), all.end()};
+}
+
+}  // namespace elbo::core

@@ -1,0 +1,60 @@
+// Finds plugin files, reads what they say of themselves, loads them when a part of theirs is needed, and looks parts up
+// by kind and name. A file is checked before any of its code runs. Libraries stay loaded until exit.
+//
+// Looked for in: single files (--plugin), folders (--plugin-dir), ELBO_PLUGIN_PATH (absolute entries only), and the
+// folder beside the program. Never in the current folder, never beside a model file.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/host/manifest.hpp"
+#include "core/host/part.hpp"
+
+namespace elbo::core {
+
+/// '-' and '_' are the same in names: "fashion-mnist" is fashion_mnist.
+std::string canonical_name(std::string name);
+
+class Registry {
+public:
+    Registry();
+    ~Registry();
+    Registry(const Registry&) = delete;
+    Registry& operator=(const Registry&) = delete;
+
+    /// Takes one file. Throws Error (plugin) when it is not a plugin this host can load.
+    void add_file(const std::filesystem::path& file);
+    /// Takes every plugin of a folder; other files are passed over, plugins of another version are kept aside and named
+    /// when a part is not found. Throws Error (plugin) when the folder does not exist.
+    void add_folder(const std::filesystem::path& folder);
+    /// ELBO_PLUGIN_PATH, then the folder beside the running program.
+    void add_default_places();
+
+    /// The part of that kind and name; loads its plugin. Throws Error (usage) with the nearest name when there is none,
+    /// Error (plugin) when the file does not load.
+    const ComponentInfo& find(const std::string& kind, const std::string& name);
+    /// Kinds that have parts, sorted.
+    std::vector<std::string> kinds() const;
+    /// Names of a kind, sorted; nothing is loaded.
+    std::vector<std::string> names(const std::string& kind) const;
+
+    struct File {
+        std::filesystem::path path;
+        Manifest manifest;
+        bool loaded = false;
+        std::vector<std::unique_ptr<ComponentInfo>> components;
+    };
+    const std::vector<std::unique_ptr<File>>& files() const { return files_; }
+
+private:
+    void add(const std::filesystem::path& file, bool named);
+    void load(File& file);
+
+    std::vector<std::unique_ptr<File>> files_;
+    std::vector<std::string> passed_over_; ///< plugins that were refused in a scan, with the reason
+};
+
+}  // namespace elbo::core

@@ -1,0 +1,63 @@
+// What outlives a step: the trained parameters and the kept states (moments, running statistics), by name, in aligned
+// f32 memory. A tensor is made and filled the first time a recording asks for it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "core/base/dims.hpp"
+
+namespace elbo::core {
+
+struct FreeAligned {
+    void operator()(float* p) const;
+};
+/// 64-byte aligned, zeroed; at least one cache line.
+using AlignedFloats = std::unique_ptr<float[], FreeAligned>;
+AlignedFloats aligned_floats(std::int64_t n);
+
+/// How a tensor starts; see elbo_tensor in elbo/abi.h.
+struct InitSpec {
+    std::string name = "zeros";
+    double a = 0, b = 0;
+};
+
+struct KeptTensor {
+    std::string name;
+    Dims dims;
+    bool trained = false;
+    AlignedFloats data;
+};
+
+class TensorStore {
+public:
+    /// rows(n, values, out) writes n random training examples of that many values, for `data_rows`, and throws Error when
+    /// an example has another size; empty when there is no data.
+    using Rows = std::function<void(std::int64_t n, std::int64_t values, float* out)>;
+
+    explicit TensorStore(std::uint64_t seed, Rows rows = {}) : seed_(seed), rows_(std::move(rows)) {}
+
+    /// The tensor of that name, made if need be. Throws Error (plugin) when it exists with another shape or role.
+    KeptTensor& declare(const std::string& name, const Dims& dims, const InitSpec& init, bool trained);
+
+    /// nullptr when there is none.
+    KeptTensor* find(const std::string& name);
+    /// In the order they were made.
+    const std::vector<std::unique_ptr<KeptTensor>>& all() const { return tensors_; }
+    /// Values in all trained tensors.
+    std::int64_t trained_values() const;
+
+private:
+    void fill(KeptTensor& t, const InitSpec& init) const;
+
+    std::uint64_t seed_;
+    Rows rows_;
+    std::vector<std::unique_ptr<KeptTensor>> tensors_;
+    std::unordered_map<std::string, KeptTensor*> by_name_;
+};
+
+}  // namespace elbo::core

@@ -1,0 +1,61 @@
+#include "core/run/assembly.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "core/base/philox.hpp"
+
+namespace elbo::core {
+
+namespace {
+
+// A likelihood that lives on an interval never sees values outside it.
+void check_support(const Part& likelihood, const Rows& rows) {
+    const std::string support = likelihood.property("support").value_or("");
+    double low = 0, high = 0;
+    if (std::sscanf(support.c_str(), "%lf,%lf", &low, &high) != 2) return;
+    if (rows.low() >= low && rows.high() <= high) return;
+    Error e(Exit::data, fmt::format("likelihood '{}' takes values in {:g}..{:g}, the data has {:g}..{:g}",
+                                    likelihood.info().name, low, high, rows.low(), rows.high()));
+    e.note("data " + rows.description());
+    e.note("scale the data knowingly: --data.scale unit; or choose --likelihood gaussian");
+    throw e;
+}
+
+TensorStore::Rows random_rows(const Rows& rows, std::int64_t seed) {
+    return [&rows, seed](std::int64_t n, std::int64_t values, float* out) {
+        if (values != rows.values())
+            throw Error(Exit::plugin, fmt::format("init data_rows: an example has {} values, a row of the tensor {}",
+                                                  rows.values(), values));
+        PhiloxSequence draw(std::uint64_t(seed), stream_of("data_rows"));
+        std::vector<std::int64_t> which(static_cast<std::size_t>(n));
+        for (auto& w : which) w = draw.below(std::uint32_t(rows.count(Split::train)));
+        rows.read(Split::train, which, out);
+    };
+}
+
+}  // namespace
+
+Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& ops, Executor& executor,
+                  const Scaler& scaler) {
+    Assembly a;
+    std::vector<std::unique_ptr<Part>> parts;
+    for (const PartChoice& choice : config.parts) {
+        auto part = std::make_unique<Part>(registry.find(choice.kind, choice.name), choice.values);
+        if (choice.kind == "data") a.data = std::move(part);
+        else parts.push_back(std::move(part));
+    }
+    a.rows = std::make_unique<Rows>(*a.data, config.data, scaler.center, scaler.spread);
+    for (const auto& p : parts)
+        if (p->info().kind == "likelihood") check_support(*p, *a.rows);
+    const std::int64_t n = a.rows->count(Split::train), batch = std::min(config.batch, n);
+    const SessionSettings settings{config.latent, a.rows->dims(), a.rows->low(), a.rows->high(), std::uint64_t(config.seed),
+                                   (n + batch - 1) / batch};
+    a.session = std::make_unique<Session>(std::move(parts), settings, ops, executor, random_rows(*a.rows, config.seed));
+    a.session->prepare(batch);
+    return a;
+}
+
+}  // namespace elbo::core

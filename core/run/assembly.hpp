@@ -1,0 +1,30 @@
+// From a configuration to something that runs: parts made, data opened, the session set up, and what does not fit
+// together refused with both sides named.
+#pragma once
+
+#include <memory>
+
+#include "core/run/config.hpp"
+#include "core/graph/backend.hpp"
+#include "core/host/registry.hpp"
+#include "core/data/rows.hpp"
+#include "core/run/session.hpp"
+
+namespace elbo::core {
+
+struct Assembly {
+    std::unique_ptr<Part> data;
+    std::unique_ptr<Rows> rows;
+    std::unique_ptr<Session> session;
+};
+
+/// What an earlier run standardized its data with; empty otherwise.
+struct Scaler {
+    std::vector<float> center, spread;
+};
+
+/// Throws Error: usage for parameters, data for rows that do not suit the likelihood, plugin for parts that do not fit.
+Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& ops, Executor& executor,
+                  const Scaler& scaler = {});
+
+}  // namespace elbo::core
