@@ -58,4 +58,6 @@ private:
         return beta * min(epoch(x) / warmup, 1.0);
     }
 };
-ELBO_PLUGIN("model_vae", "1.0.0", "model/vae") { plugin.add<Vae>("vae", "variational autoencoder, with beta and warm-up"); }
+ELBO_PLUGIN("model_vae", "1.0.0", "model/vae") {
+    plugin.add<Vae>("vae", "variational autoencoder, with beta and warm-up");
+}

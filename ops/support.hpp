@@ -52,10 +52,8 @@ struct Unary : WithoutAttributes, WithoutKernel {
         for (std::int64_t i = 0; i < c.out_dims.numel(); ++i) c.out[i] = Self::f(c.in[0][i]);
     }
     static void gradient(Adjoint& a) {
-        if constexpr (requires { Self::adjoint(Var{}, Var{}, Var{}); })
-            a.give(0, Self::adjoint(a.x(0), a.y, a.g));
-        else
-            Self::no_adjoint();
+        if constexpr (requires { Self::adjoint(Var{}, Var{}, Var{}); }) a.give(0, Self::adjoint(a.x(0), a.y, a.g));
+        else Self::no_adjoint();
     }
 };
 
@@ -114,4 +112,4 @@ void add_sources(OpTable& table);
 void add_noise(OpTable& table);
 void add_matmul(OpTable& table);
 
-}  // namespace elbo::ops
+} // namespace elbo::ops

@@ -19,4 +19,4 @@ const core::OpTable& table() {
     return all;
 }
 
-}  // namespace elbo::ops
+} // namespace elbo::ops

@@ -7,4 +7,4 @@ namespace elbo::ops {
 
 const core::OpTable& table();
 
-}  // namespace elbo::ops
+} // namespace elbo::ops

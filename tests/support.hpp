@@ -51,4 +51,4 @@ inline std::string get(const std::filesystem::path& path) {
     return {std::istreambuf_iterator<char>(in), {}};
 }
 
-}  // namespace elbo::test
+} // namespace elbo::test

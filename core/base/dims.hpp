@@ -79,4 +79,4 @@ inline std::array<std::int64_t, kMaxRank> strides_over(const Dims& from, const D
     return s;
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

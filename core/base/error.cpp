@@ -43,7 +43,7 @@ std::size_t distance(const std::string& a, const std::string& b) {
     return d[a.size()][b.size()];
 }
 
-}  // namespace
+} // namespace
 
 std::string did_you_mean(const std::string& given, const std::vector<std::string>& known) {
     const std::string* best = nullptr;
@@ -57,4 +57,4 @@ std::string did_you_mean(const std::string& given, const std::vector<std::string
     return best ? "; did you mean '" + *best + "'?" : "";
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -39,4 +39,4 @@ private:
 /// "; did you mean 'x'?" when one of the known names is close to `given`, else "".
 std::string did_you_mean(const std::string& given, const std::vector<std::string>& known);
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -15,7 +15,8 @@ inline PhiloxBlock philox(std::uint64_t key, PhiloxBlock c) {
     std::uint32_t k0 = std::uint32_t(key), k1 = std::uint32_t(key >> 32);
     for (int round = 0; round < 10; ++round) {
         const std::uint64_t a = std::uint64_t(0xD2511F53u) * c[0], b = std::uint64_t(0xCD9E8D57u) * c[2];
-        c = {std::uint32_t(b >> 32) ^ c[1] ^ k0, std::uint32_t(b), std::uint32_t(a >> 32) ^ c[3] ^ k1, std::uint32_t(a)};
+        c = {std::uint32_t(b >> 32) ^ c[1] ^ k0, std::uint32_t(b), std::uint32_t(a >> 32) ^ c[3] ^ k1,
+             std::uint32_t(a)};
         k0 += 0x9E3779B9u;
         k1 += 0xBB67AE85u;
     }
@@ -79,4 +80,4 @@ private:
     PhiloxBlock block_{};
 };
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -76,4 +76,4 @@ void Loader::fill(std::size_t slot) {
     shuffle_rows(seed_, ++epoch_, order_);
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

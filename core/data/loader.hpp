@@ -1,5 +1,5 @@
-// Rows -> batches, ahead of the step, on a thread of its own. The order of an epoch is a function of (seed, epoch) alone,
-// so a run can start anywhere in it.
+// Rows -> batches, ahead of the step, on a thread of its own. The order of an epoch is a function of (seed, epoch)
+// alone, so a run can start anywhere in it.
 #pragma once
 
 #include <condition_variable>
@@ -57,4 +57,4 @@ private:
     std::thread thread_;
 };
 
-}  // namespace elbo::core
+} // namespace elbo::core

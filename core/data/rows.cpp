@@ -8,8 +8,8 @@
 #include <numeric>
 #include <sstream>
 
-#include "core/files/atomic.hpp"
 #include "core/base/philox.hpp"
+#include "core/files/atomic.hpp"
 
 namespace elbo::core {
 
@@ -33,13 +33,13 @@ void each_chunk(const Rows& rows, Split split, F f) {
     }
 }
 
-}  // namespace
+} // namespace
 
 std::vector<ParameterSpec> DataOptions::declared() {
     const DataOptions d;
     const double inf = std::numeric_limits<double>::infinity();
-    return {{"scale", "unit: the set's range to 0..1; auto: unit for images, none otherwise", "auto|unit|none", ELBO_TEXT,
-             d.scale, -inf, inf, false, false},
+    return {{"scale", "unit: the set's range to 0..1; auto: unit for images, none otherwise", "auto|unit|none",
+             ELBO_TEXT, d.scale, -inf, inf, false, false},
             {"standardize", "each value to mean 0 and deviation 1 over the training rows", "", ELBO_BOOL, d.standardize,
              -inf, inf, false, false},
             {"test_fraction", "of a set without a test split", "", ELBO_REAL, d.test_fraction, 0, 1, false, true},
@@ -107,7 +107,8 @@ void Rows::choose_scale() {
     high_ = info_.high;
     if (!(std::isfinite(low_) && std::isfinite(high_) && low_ <= high_))
         throw Error(Exit::data, fmt::format("data '{}' gives {}..{} as its range", part_.info().name, low_, high_));
-    const bool unit = options_.scale == "unit" || (options_.scale == "auto" && dims_.rank >= 2 && (low_ < 0 || high_ > 1));
+    const bool unit =
+        options_.scale == "unit" || (options_.scale == "auto" && dims_.rank >= 2 && (low_ < 0 || high_ > 1));
     if (!unit) {
         description_ += fmt::format(", values {:g}..{:g} as they are", low_, high_);
         return;
@@ -127,7 +128,7 @@ void Rows::fit_standardize() {
         each_chunk(*this, Split::train, [&](std::int64_t, std::int64_t n, const std::vector<float>& x) {
             for (std::int64_t r = 0; r < n; ++r) {
                 seen += 1;
-                for (std::size_t k = 0; k < d; ++k) {  // Welford
+                for (std::size_t k = 0; k < d; ++k) { // Welford
                     const double v = x[std::size_t(r) * d + k], change = v - mean[k];
                     mean[k] += change / seen;
                     square[k] += change * (v - mean[k]);
@@ -144,7 +145,8 @@ void Rows::fit_standardize() {
         spread_ = std::move(spread);
     }
     if (center_.size() != d || spread_.size() != d)
-        throw Error(Exit::data, fmt::format("the run was standardized over {} values, these rows have {}", center_.size(), d));
+        throw Error(Exit::data,
+                    fmt::format("the run was standardized over {} values, these rows have {}", center_.size(), d));
     double low = std::numeric_limits<double>::infinity(), high = -low;
     each_chunk(*this, Split::train, [&](std::int64_t, std::int64_t, const std::vector<float>& x) {
         for (float v : x) low = std::min<double>(low, v), high = std::max<double>(high, v);
@@ -176,7 +178,7 @@ void Rows::read(Split split, std::span<const std::int64_t> rows, float* out) con
         if (!center_.empty())
             for (std::size_t i = 0; i < n * d; ++i) to[i] = (to[i] - center_[i % d]) / spread_[i % d];
         float all = 0;
-        for (std::size_t i = 0; i < n * d; ++i) all += to[i] * 0;  // NaN or infinity anywhere makes it NaN
+        for (std::size_t i = 0; i < n * d; ++i) all += to[i] * 0; // NaN or infinity anywhere makes it NaN
         if (all == 0) continue;
         for (std::size_t i = 0; i < n * d; ++i)
             if (!std::isfinite(to[i]))
@@ -207,4 +209,4 @@ std::string Rows::hash() const {
     return all;
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -72,4 +72,4 @@ private:
     std::string description_;
 };
 
-}  // namespace elbo::core
+} // namespace elbo::core

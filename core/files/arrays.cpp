@@ -19,7 +19,7 @@ void write_npy(const std::filesystem::path& path, std::span<const float> values,
     for (int i = 0; i < dims.rank; ++i) shape += (i ? ", " : "") + std::to_string(dims[i]);
     if (dims.rank == 1) shape += ",";
     std::string header = fmt::format("{{'descr': '<f4', 'fortran_order': False, 'shape': ({}), }}", shape);
-    constexpr std::size_t kBefore = 10;  // magic, version, length
+    constexpr std::size_t kBefore = 10; // magic, version, length
     header.resize((kBefore + header.size() + 1 + 63) / 64 * 64 - kBefore - 1, ' ');
     header += '\n';
 
@@ -62,4 +62,4 @@ void write_csv(const std::filesystem::path& path, const std::vector<std::string>
     file.commit();
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

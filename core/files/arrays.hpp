@@ -18,4 +18,4 @@ void write_npy(const std::filesystem::path& path, std::span<const float> values,
 void write_csv(const std::filesystem::path& path, const std::vector<std::string>& columns,
                std::span<const double> rows);
 
-}  // namespace elbo::core
+} // namespace elbo::core

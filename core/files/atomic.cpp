@@ -67,7 +67,7 @@ private:
     std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
 };
 
-}  // namespace
+} // namespace
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
     struct stat old {};
@@ -148,4 +148,4 @@ std::string sha256_of_file(const std::filesystem::path& path) {
     return digest.hex();
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

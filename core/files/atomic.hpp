@@ -46,4 +46,4 @@ std::string sha256(std::string_view bytes);
 /// The same of a file's bytes, read in pieces. Throws Error (data) when it cannot be read.
 std::string sha256_of_file(const std::filesystem::path& path);
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -18,7 +18,7 @@ namespace elbo::core {
 namespace {
 
 constexpr std::uint8_t kGrey = 128;
-constexpr std::int64_t kLongestSide = 1'000'000;  // what libpng reads and writes unless told otherwise
+constexpr std::int64_t kLongestSide = 1'000'000; // what libpng reads and writes unless told otherwise
 
 /// How images become cells of a picture.
 class Canvas {
@@ -43,8 +43,8 @@ public:
     void draw(const float* image, std::int64_t row, std::int64_t column) {
         const std::int64_t stride = std::int64_t(picture_.width) * c_;
         for (int y = 0; y < h_; ++y) {
-            std::uint8_t* line = picture_.pixels.data() + (top(row) + std::int64_t(y) * scale_) * stride +
-                                 left(column) * c_;
+            std::uint8_t* line =
+                picture_.pixels.data() + (top(row) + std::int64_t(y) * scale_) * stride + left(column) * c_;
             for (int x = 0; x < w_; ++x)
                 draw_pixel(image + (std::int64_t(y) * w_ + x) * c_, line + std::int64_t(x) * scale_ * c_);
             for (int copy = 1; copy < scale_; ++copy)
@@ -83,7 +83,7 @@ private:
 
 std::int64_t rows_for(std::int64_t n, std::int64_t columns) { return (n + columns - 1) / columns; }
 
-}  // namespace
+} // namespace
 
 Picture sheet(std::span<const float> images, std::int64_t n, int height, int width, int channels, int columns,
               float low, float high, int scale, int gap) {
@@ -111,8 +111,7 @@ Picture pairs(std::span<const float> inputs, std::span<const float> outputs, std
 }
 
 void write_png(const std::filesystem::path& path, const Picture& picture) {
-    assert(std::int64_t(picture.pixels.size()) ==
-           std::int64_t(picture.width) * picture.height * picture.channels);
+    assert(std::int64_t(picture.pixels.size()) == std::int64_t(picture.width) * picture.height * picture.channels);
     // The simplified interface keeps its setjmp to itself, so no longjmp crosses our destructors.
     png_image image{};
     image.version = PNG_IMAGE_VERSION;
@@ -128,4 +127,4 @@ void write_png(const std::filesystem::path& path, const Picture& picture) {
     write_atomically(path, std::string_view(bytes).substr(0, size));
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -28,4 +28,4 @@ Picture pairs(std::span<const float> inputs, std::span<const float> outputs, std
 /// Whole or not at all; throws Error (failure) as write_atomically does.
 void write_png(const std::filesystem::path& path, const Picture& picture);
 
-}  // namespace elbo::core
+} // namespace elbo::core

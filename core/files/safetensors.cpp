@@ -27,7 +27,7 @@ static_assert(std::endian::native == std::endian::little, "values are copied as 
 
 namespace {
 
-constexpr std::int64_t kLongestHeader = 100'000'000;  // the limit of the reference implementation
+constexpr std::int64_t kLongestHeader = 100'000'000; // the limit of the reference implementation
 constexpr std::size_t kLongestName = 1000;
 constexpr const char* kMetadata = "__metadata__";
 
@@ -35,9 +35,23 @@ struct Dtype {
     std::string_view name;
     std::int64_t bytes;
 };
-constexpr auto kDtypes = std::to_array<Dtype>(
-    {{"F32", 4}, {"F64", 8}, {"I64", 8}, {"U8", 1}, {"BOOL", 1}, {"I8", 1}, {"F8_E4M3", 1}, {"F8_E5M2", 1},
-     {"F8_E8M0", 1}, {"I16", 2}, {"U16", 2}, {"F16", 2}, {"BF16", 2}, {"I32", 4}, {"U32", 4}, {"U64", 8}, {"C64", 8}});
+constexpr auto kDtypes = std::to_array<Dtype>({{"F32", 4},
+                                               {"F64", 8},
+                                               {"I64", 8},
+                                               {"U8", 1},
+                                               {"BOOL", 1},
+                                               {"I8", 1},
+                                               {"F8_E4M3", 1},
+                                               {"F8_E5M2", 1},
+                                               {"F8_E8M0", 1},
+                                               {"I16", 2},
+                                               {"U16", 2},
+                                               {"F16", 2},
+                                               {"BF16", 2},
+                                               {"I32", 4},
+                                               {"U32", 4},
+                                               {"U64", 8},
+                                               {"C64", 8}});
 
 /// 0 for a dtype we have never heard of.
 std::int64_t dtype_bytes(std::string_view name) {
@@ -176,7 +190,7 @@ std::int64_t bytes_to_write(const Dims& dims, std::int64_t each) {
     return bytes.value_or(0);
 }
 
-}  // namespace
+} // namespace
 
 StoredTensor::StoredTensor(std::string n, const Dims& d, const float* p)
     : name(std::move(n)), dims(d), dtype("F32"), data(p), bytes(bytes_to_write(d, 4)) {}
@@ -208,9 +222,8 @@ void write_safetensors(const std::filesystem::path& path, std::span<const Stored
         if (!names.insert(t.name).second) refuse(fmt::format("the name '{}' is taken", shown(t.name)));
         const std::int64_t begin = end;
         end += t.bytes;
-        entries.emplace_back(t.name, nlohmann::ordered_json{{"dtype", t.dtype},
-                                                            {"shape", t.dims.list()},
-                                                            {"data_offsets", {begin, end}}});
+        entries.emplace_back(t.name, nlohmann::ordered_json{
+                                         {"dtype", t.dtype}, {"shape", t.dims.list()}, {"data_offsets", {begin, end}}});
     }
     std::string text;
     try {
@@ -236,10 +249,10 @@ SafetensorsFile::SafetensorsFile(std::filesystem::path path) : path_(std::move(p
     // Without O_NONBLOCK, opening a pipe would wait for a writer.
     fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd_ < 0)
-        throw Error(Exit::data,
-                    fmt::format("cannot read {}: {}", path_.filename().string(),
-                                std::generic_category().message(errno)),
-                    path_.string());
+        throw Error(
+            Exit::data,
+            fmt::format("cannot read {}: {}", path_.filename().string(), std::generic_category().message(errno)),
+            path_.string());
     try {
         read_header();
     } catch (...) {
@@ -360,4 +373,4 @@ std::vector<std::uint8_t> SafetensorsFile::read_u8(std::string_view name) const 
     return read<std::uint8_t>(name, "U8");
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -18,10 +18,10 @@ namespace elbo::core {
 /// A tensor to write: row-major values the caller keeps alive; their C++ type gives the dtype. `data` may be null only
 /// when there are no values.
 struct StoredTensor {
-    StoredTensor(std::string name, const Dims& dims, const float* data);         // F32
-    StoredTensor(std::string name, const Dims& dims, const double* data);        // F64
-    StoredTensor(std::string name, const Dims& dims, const std::int64_t* data);  // I64
-    StoredTensor(std::string name, const Dims& dims, const std::uint8_t* data);  // U8
+    StoredTensor(std::string name, const Dims& dims, const float* data);        // F32
+    StoredTensor(std::string name, const Dims& dims, const double* data);       // F64
+    StoredTensor(std::string name, const Dims& dims, const std::int64_t* data); // I64
+    StoredTensor(std::string name, const Dims& dims, const std::uint8_t* data); // U8
 
     std::string name;
     Dims dims;
@@ -40,8 +40,8 @@ void write_safetensors(const std::filesystem::path& path, std::span<const Stored
 struct TensorInfo {
     std::string name;
     Dims dims;
-    std::string dtype;                // as in the file, also those we cannot read the values of, such as "BF16"
-    std::int64_t begin = 0, end = 0;  // bytes of the file
+    std::string dtype;               // as in the file, also those we cannot read the values of, such as "BF16"
+    std::int64_t begin = 0, end = 0; // bytes of the file
 };
 
 /// An open file. The constructor checks the whole header; values are read when asked for. Throws Error (data) with the
@@ -86,4 +86,4 @@ private:
     std::map<std::string, std::size_t, std::less<>> by_name_;
 };
 
-}  // namespace elbo::core
+} // namespace elbo::core

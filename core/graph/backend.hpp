@@ -1,4 +1,5 @@
-// Running a Program. There are two executors, behind one face: `dnnl` (f32, fast) and `reference` (f64, slow and plain).
+// Running a Program. There are two executors, behind one face: `dnnl` (f32, fast) and `reference` (f64, slow and
+// plain).
 #pragma once
 
 #include <cstdint>
@@ -45,4 +46,4 @@ public:
     virtual NonFinite find_non_finite(const Program& program, const std::vector<float*>& tensors, const Feed& feed) = 0;
 };
 
-}  // namespace elbo::core
+} // namespace elbo::core

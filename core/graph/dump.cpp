@@ -32,7 +32,8 @@ std::string place_text(const Place& p) {
 std::string operand_text(const Program& p, NodeId id) {
     const ProgramNode& n = p.node(id);
     if (n.op->runs == Runs::given) return n.scope;
-    if (n.op->runs == Runs::constant && p.place(id).in == Place::In::immediate) return fmt::format("{:.6g}", p.constant(id));
+    if (n.op->runs == Runs::constant && p.place(id).in == Place::In::immediate)
+        return fmt::format("{:.6g}", p.constant(id));
     return fmt::format("%{}", id);
 }
 
@@ -64,7 +65,7 @@ std::string escaped(const std::string& s) {
     return out;
 }
 
-}  // namespace
+} // namespace
 
 std::string dump_text(const Program& p) {
     std::string out = fmt::format("program {}: {} units, {} nodes\n", p.purpose, p.units.size(), p.nodes.size());
@@ -89,7 +90,8 @@ std::string dump_text(const Program& p) {
 }
 
 std::string dump_dot(const Program& p) {
-    std::string out = "digraph \"" + p.purpose + "\" {\n  rankdir=TB; node [shape=box, fontname=monospace, fontsize=9];\n";
+    std::string out =
+        "digraph \"" + p.purpose + "\" {\n  rankdir=TB; node [shape=box, fontname=monospace, fontsize=9];\n";
     auto unit = freezing::unit_of(p);
     for (std::size_t u = 0; u < p.units.size(); ++u) {
         std::string label = fmt::format("{} {}: {}\\l", kind_text(p.units[u].kind), u, flops_text(p.flops(p.units[u])));
@@ -98,16 +100,18 @@ std::string dump_dot(const Program& p) {
     }
     for (std::size_t i = 0; i < p.nodes.size(); ++i)
         if (p.nodes[i].op->runs == Runs::given)
-            out += fmt::format("  n{} [label=\"{}\\n{}\", shape=ellipse];\n", i, escaped(p.nodes[i].scope), p.nodes[i].dims.text());
+            out += fmt::format("  n{} [label=\"{}\\n{}\", shape=ellipse];\n", i, escaped(p.nodes[i].scope),
+                               p.nodes[i].dims.text());
     for (std::size_t u = 0; u < p.units.size(); ++u)
         for (NodeId in : freezing::reads(p, p.units[u])) {
             const NodeId from = freezing::source(p, in);
             const std::string label = p.node(in).dims.text();
-            if (p.node(from).op->runs == Runs::given) out += fmt::format("  n{} -> u{} [label=\"{}\"];\n", from, u, label);
+            if (p.node(from).op->runs == Runs::given)
+                out += fmt::format("  n{} -> u{} [label=\"{}\"];\n", from, u, label);
             else if (unit[std::size_t(from)] >= 0)
                 out += fmt::format("  u{} -> u{} [label=\"{}\"];\n", unit[std::size_t(from)], u, label);
         }
     return out + "}\n";
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

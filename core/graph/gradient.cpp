@@ -28,7 +28,7 @@ Var unbroadcast(Var g, const Dims& to) {
     return broadcast_to(g, to.list());
 }
 
-}  // namespace
+} // namespace
 
 std::vector<NodeId> append_gradient(elbo_trace* recording, Tape& tape, NodeId scalar, std::span<const NodeId> wrt) {
     if (tape.dims(scalar).numel() != 1)
@@ -71,4 +71,4 @@ std::vector<NodeId> append_gradient(elbo_trace* recording, Tape& tape, NodeId sc
     return out;
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

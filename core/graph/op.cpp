@@ -28,4 +28,4 @@ std::vector<const Op*> OpTable::all() const {
     return out;
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

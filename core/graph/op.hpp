@@ -5,8 +5,8 @@
 
 #include <concepts>
 #include <cstddef>
-#include <memory>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -176,4 +176,4 @@ private:
     std::unordered_map<std::string_view, const Op*> by_name_;
 };
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -62,8 +62,8 @@ public:
     std::vector<ProgramNode> nodes; ///< in an order that satisfies every input
     std::vector<NamedDims> tensors, inputs;
     std::vector<NamedNode> outputs;
-    NodeId guard = -1; ///< when this value is not finite, a run stops before it assigns anything
-    std::vector<Unit> units; ///< in the order they run
+    NodeId guard = -1;         ///< when this value is not finite, a run stops before it assigns anything
+    std::vector<Unit> units;   ///< in the order they run
     std::vector<Place> places; ///< per node
     std::int64_t slab_bytes = 0;
     std::int64_t live_bytes = 0; ///< most that is alive at once: what the slab would need without gaps
@@ -106,6 +106,6 @@ std::vector<int> unit_of(const Program& program);
 NodeId source(const Program& program, NodeId id);
 /// Nodes outside the unit that it reads, each once.
 std::vector<NodeId> reads(const Program& program, const Unit& unit);
-}  // namespace freezing
+} // namespace freezing
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -16,7 +16,7 @@ std::string listed(std::span<const Dims> dims, const char* between) {
     return s;
 }
 
-}  // namespace
+} // namespace
 
 Tape::Tape(const OpTable& ops) : ops_(ops) { intern(""); }
 
@@ -26,7 +26,8 @@ NodeId Tape::emit(std::string_view name, std::span<const NodeId> inputs, std::sp
     if (!op) {
         std::vector<std::string> known;
         for (const Op* o : ops_.all()) known.emplace_back(o->name);
-        throw Error(Exit::plugin, fmt::format("this elbo has no op '{}'{}", name, did_you_mean(std::string(name), known)),
+        throw Error(Exit::plugin,
+                    fmt::format("this elbo has no op '{}'{}", name, did_you_mean(std::string(name), known)),
                     place(site));
     }
     if (op->arity != int(inputs.size()))
@@ -35,7 +36,8 @@ NodeId Tape::emit(std::string_view name, std::span<const NodeId> inputs, std::sp
     std::vector<Dims> in;
     for (NodeId i : inputs) {
         if (i < 0 || std::size_t(i) >= nodes_.size())
-            throw Error(Exit::plugin, fmt::format("{}: operand {} is not a node of this recording", name, i), place(site));
+            throw Error(Exit::plugin, fmt::format("{}: operand {} is not a node of this recording", name, i),
+                        place(site));
         in.push_back(dims(i));
     }
     std::vector<Attribute> full;
@@ -47,9 +49,9 @@ NodeId Tape::emit(std::string_view name, std::span<const NodeId> inputs, std::sp
         throw Error(Exit::plugin, fmt::format("{}: {}: {}", name, e.why, listed(in, name == "matmul" ? " · " : ", ")),
                     place(site));
     }
-    nodes_.push_back({op, std::uint32_t(inputs_.size()), std::uint32_t(inputs.size()), std::uint32_t(attributes_.size()),
-                      std::uint32_t(full.size()), out, intern(site.file ? site.file : ""), std::uint32_t(site.line),
-                      intern(scope)});
+    nodes_.push_back({op, std::uint32_t(inputs_.size()), std::uint32_t(inputs.size()),
+                      std::uint32_t(attributes_.size()), std::uint32_t(full.size()), out,
+                      intern(site.file ? site.file : ""), std::uint32_t(site.line), intern(scope)});
     inputs_.insert(inputs_.end(), inputs.begin(), inputs.end());
     attributes_.insert(attributes_.end(), full.begin(), full.end());
     return NodeId(nodes_.size() - 1);
@@ -92,4 +94,4 @@ elbo_site Tape::site(NodeId id) const {
 
 std::string Tape::where(NodeId id) const { return place(site(id)); }
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -79,4 +79,4 @@ private:
 /// is no path. `recording` is the trace that holds the tape.
 std::vector<NodeId> append_gradient(elbo_trace* recording, Tape& tape, NodeId scalar, std::span<const NodeId> wrt);
 
-}  // namespace elbo::core
+} // namespace elbo::core

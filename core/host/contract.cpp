@@ -44,7 +44,7 @@ std::optional<Dims> owed(const Tape& tape, Environment& environment, const std::
     return {};
 }
 
-}  // namespace
+} // namespace
 
 void check_contract(const Tape& tape, Environment& environment, const ComponentInfo& part, const std::string& method,
                     std::span<const NodeId> in, std::span<const NodeId> out) {
@@ -52,10 +52,13 @@ void check_contract(const Tape& tape, Environment& environment, const ComponentI
     if (!want) return;
     if (out.empty() && method.starts_with("kl/")) return;
     if (out.size() != 1)
-        throw Error(Exit::plugin, fmt::format("{} of {} must give one value and gives {}", method, part.label(), out.size()));
+        throw Error(Exit::plugin,
+                    fmt::format("{} of {} must give one value and gives {}", method, part.label(), out.size()));
     if (tape.dims(out[0]) == *want) return;
-    throw Error(Exit::plugin, fmt::format("{} of {} must be {} and is {}", method, part.label(), want->text(),
-                                          tape.dims(out[0]).text()), tape.where(out[0]));
+    throw Error(
+        Exit::plugin,
+        fmt::format("{} of {} must be {} and is {}", method, part.label(), want->text(), tape.dims(out[0]).text()),
+        tape.where(out[0]));
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

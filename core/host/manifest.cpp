@@ -46,7 +46,9 @@ constexpr std::uint64_t kMostNoteBytes = 1 << 16;
 std::uint64_t padded(std::uint64_t n) { return (n + 3) / 4 * 4; }
 
 Manifest parse(const std::string& desc, const std::string& file) {
-    auto broken = [&](const char* why) { return Error(Exit::plugin, fmt::format("not a valid plugin: {}", why), file); };
+    auto broken = [&](const char* why) {
+        return Error(Exit::plugin, fmt::format("not a valid plugin: {}", why), file);
+    };
     std::uint32_t magic = 0;
     Manifest m;
     if (desc.size() < 8) throw broken("its manifest is too short");
@@ -54,10 +56,11 @@ Manifest parse(const std::string& desc, const std::string& file) {
     std::memcpy(&m.major, desc.data() + 4, 2);
     std::memcpy(&m.minor, desc.data() + 6, 2);
     if (magic != ELBO_NOTE_MAGIC) throw broken("its manifest has the wrong magic number");
-    if (m.major != ELBO_ABI_MAJOR) return m;  // the rest may mean something else
+    if (m.major != ELBO_ABI_MAJOR) return m; // the rest may mean something else
     std::stringstream text(desc.substr(8, desc.find('\0', 8) - 8));
     std::string provides;
-    if (!std::getline(text, m.name) || !std::getline(text, m.version) || !std::getline(text, provides) || m.name.empty())
+    if (!std::getline(text, m.name) || !std::getline(text, m.version) || !std::getline(text, provides) ||
+        m.name.empty())
         throw broken("its manifest does not say name, version and parts");
     std::stringstream parts(provides);
     for (std::string part; parts >> part;) {
@@ -67,7 +70,7 @@ Manifest parse(const std::string& desc, const std::string& file) {
     return m;
 }
 
-}  // namespace
+} // namespace
 
 std::optional<Manifest> read_manifest(const std::filesystem::path& path) {
     const std::string file = path.string();
@@ -112,4 +115,4 @@ std::string refusal(const Manifest& m) {
                        ELBO_ABI_MINOR);
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -16,11 +16,11 @@ struct Manifest {
     std::vector<std::string> provides; ///< "prior/laplace"
 };
 
-/// The manifest, or nothing when the file has no elbo note (it is no plugin). Throws Error (plugin) when it has one that
-/// is malformed, or cannot be read.
+/// The manifest, or nothing when the file has no elbo note (it is no plugin). Throws Error (plugin) when it has one
+/// that is malformed, or cannot be read.
 std::optional<Manifest> read_manifest(const std::filesystem::path& file);
 
 /// "" when this host can load it, else why not: built for another major, or a newer minor.
 std::string refusal(const Manifest& manifest);
 
-}  // namespace elbo::core
+} // namespace elbo::core

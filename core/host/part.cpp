@@ -27,7 +27,7 @@ std::optional<Number> number(const std::string& text) {
     return v;
 }
 
-}  // namespace
+} // namespace
 
 std::string ParameterSpec::type_text() const {
     if (!choices.empty()) return choices;
@@ -42,7 +42,8 @@ std::string ParameterSpec::type_text() const {
 
 std::string ParameterSpec::bounds_text() const {
     const bool has_low = std::isfinite(low), has_high = std::isfinite(high);
-    if (has_low && has_high) return fmt::format("{} {} value {} {}", low, low_open ? "<" : "<=", high_open ? "<" : "<=", high);
+    if (has_low && has_high)
+        return fmt::format("{} {} value {} {}", low, low_open ? "<" : "<=", high_open ? "<" : "<=", high);
     if (has_low) return fmt::format("{} {}", low_open ? ">" : ">=", low);
     if (has_high) return fmt::format("{} {}", high_open ? "<" : "<=", high);
     return "";
@@ -83,7 +84,8 @@ ParameterValue ParameterSpec::parse(const std::string& text, const std::string& 
 void ParameterSpec::check(const ParameterValue& value, const std::string& flag) const {
     auto bounded = [&](double v) {
         const bool fits = (low_open ? v > low : v >= low) && (high_open ? v < high : v <= high);
-        if (!fits) throw Error(Exit::usage, fmt::format("{}: {} is out of bounds; it must be {}", flag, v, bounds_text()));
+        if (!fits)
+            throw Error(Exit::usage, fmt::format("{}: {} is out of bounds; it must be {}", flag, v, bounds_text()));
     };
     if (auto* i = std::get_if<std::int64_t>(&value)) bounded(double(*i));
     if (auto* r = std::get_if<double>(&value)) bounded(*r);
@@ -103,7 +105,9 @@ std::string value_text(const ParameterValue& value) {
         std::string operator()(std::int64_t v) const { return std::to_string(v); }
         std::string operator()(double v) const { return fmt::format("{}", v); }
         std::string operator()(const std::string& v) const { return v; }
-        std::string operator()(const std::vector<std::int64_t>& v) const { return fmt::format("{}", fmt::join(v, ",")); }
+        std::string operator()(const std::vector<std::int64_t>& v) const {
+            return fmt::format("{}", fmt::join(v, ","));
+        }
     };
     return std::visit(Text{}, value);
 }
@@ -169,4 +173,4 @@ elbo_part* Part::handle() {
     return handle_.get();
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

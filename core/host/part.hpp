@@ -76,7 +76,7 @@ private:
     std::unique_ptr<elbo_part> handle_;
 };
 
-}  // namespace elbo::core
+} // namespace elbo::core
 
 /// The C face of a Part.
 struct elbo_part {

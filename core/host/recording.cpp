@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "core/host/contract.hpp"
 #include "core/base/philox.hpp"
+#include "core/host/contract.hpp"
 
 namespace elbo::core {
 
@@ -28,14 +28,14 @@ Attribute integer_attribute(std::string_view key, std::int64_t value) {
     return a;
 }
 
-}  // namespace
+} // namespace
 
 Var Recording::input(const std::string& name, const Dims& dims, elbo_site site) {
     for (const auto& [known, node] : inputs_)
         if (known == name) {
             if (tape.dims(node) == dims) return var(node);
-            throw Error(Exit::failure, fmt::format("input '{}' is {} and is asked for as {}", name, tape.dims(node).text(),
-                                                   dims.text()));
+            throw Error(Exit::failure, fmt::format("input '{}' is {} and is asked for as {}", name,
+                                                   tape.dims(node).text(), dims.text()));
         }
     NodeId id = emit("input", {}, {shape_attribute(dims), integer_attribute("name", tape.intern_name(name))}, site);
     inputs_.emplace_back(name, id);
@@ -52,7 +52,8 @@ Var Recording::tensor(const std::string& name, const Dims& dims, const InitSpec&
     }
     auto [it, fresh] = tensors_.try_emplace(full, -1);
     if (fresh)
-        it->second = emit("tensor", {}, {shape_attribute(dims), integer_attribute("name", tape.intern_name(full))}, site);
+        it->second =
+            emit("tensor", {}, {shape_attribute(dims), integer_attribute("name", tape.intern_name(full))}, site);
     return var(it->second);
 }
 
@@ -86,11 +87,12 @@ std::vector<Var> Recording::call(Part& part, const std::string& method, const st
     std::vector<Var> result;
     for (std::uint32_t i = 0; i < n; ++i) {
         if (out[i] < 0 || std::size_t(out[i]) >= tape.size())
-            throw Error(Exit::plugin, fmt::format("{} of {} returned a node that does not exist", method, part.info().label()));
+            throw Error(Exit::plugin,
+                        fmt::format("{} of {} returned a node that does not exist", method, part.info().label()));
         result.push_back(var(out[i]));
     }
     check_contract(tape, *environment, part.info(), method, nodes, {out, n});
     return result;
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -10,8 +10,8 @@
 #include <elbo/ops.hpp>
 
 #include "core/base/error.hpp"
-#include "core/host/part.hpp"
 #include "core/graph/tape.hpp"
+#include "core/host/part.hpp"
 #include "core/host/tensors.hpp"
 
 namespace elbo::core {
@@ -68,7 +68,7 @@ private:
     std::string purpose_;
     std::vector<std::pair<std::string, NodeId>> inputs_;
     std::unordered_map<std::string, NodeId> tensors_; // a tensor is one node, so that all its readers share a gradient
-    std::unordered_map<std::string, int> draws_; // per scope: how many noise nodes
+    std::unordered_map<std::string, int> draws_;      // per scope: how many noise nodes
 };
 
 /// The table given to plugins.
@@ -78,6 +78,6 @@ struct Registrar {
     std::vector<const elbo_component*> components;
 };
 
-}  // namespace elbo::core
+} // namespace elbo::core
 
 struct elbo_registrar : elbo::core::Registrar {};

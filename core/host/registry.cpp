@@ -45,7 +45,8 @@ void Registry::add_default_places() {
     const fs::path program = fs::read_symlink("/proc/self/exe", status);
     if (status) return;
     // Beside the program in a build tree, in lib/elbo once installed.
-    for (const fs::path& folder : {program.parent_path() / "plugins", program.parent_path().parent_path() / "lib" / "elbo"})
+    for (const fs::path& folder :
+         {program.parent_path() / "plugins", program.parent_path().parent_path() / "lib" / "elbo"})
         if (fs::is_directory(folder, status)) add_folder(folder);
 }
 
@@ -63,8 +64,9 @@ void Registry::add(const fs::path& path, bool named) {
         return;
     }
     if (!manifest) {
-        if (named) throw Error(Exit::plugin, "not an elbo plugin: it has no elbo note", path.string())
-            .note("a plugin is a shared library that ends with ELBO_PLUGIN(...), see docs/plugins.md");
+        if (named)
+            throw Error(Exit::plugin, "not an elbo plugin: it has no elbo note", path.string())
+                .note("a plugin is a shared library that ends with ELBO_PLUGIN(...), see docs/plugins.md");
         return;
     }
     if (std::string why = refusal(*manifest); !why.empty()) return refuse(why);
@@ -88,8 +90,9 @@ namespace {
 
 // Everything behind the C tables is copied, so that nothing has to ask the plugin twice.
 ParameterSpec spec_of(const elbo_param& p) {
-    ParameterSpec s{p.fallback.key, p.help ? p.help : "", p.choices ? p.choices : "", p.fallback.type, {}, p.low, p.high,
-                    (p.flags & ELBO_LOW_OPEN) != 0, (p.flags & ELBO_HIGH_OPEN) != 0};
+    ParameterSpec s{
+        p.fallback.key, p.help ? p.help : "",           p.choices ? p.choices : "",     p.fallback.type, {}, p.low,
+        p.high,         (p.flags & ELBO_LOW_OPEN) != 0, (p.flags & ELBO_HIGH_OPEN) != 0};
     switch (p.fallback.type) {
         case ELBO_BOOL: s.fallback = p.fallback.as.integer != 0; break;
         case ELBO_INT: s.fallback = p.fallback.as.integer; break;
@@ -105,9 +108,8 @@ ParameterSpec spec_of(const elbo_param& p) {
 
 bool valid_name(const std::string& name) {
     if (name.empty() || name[0] < 'a' || name[0] > 'z') return false;
-    return std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
-    });
+    return std::all_of(name.begin(), name.end(),
+                       [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
 }
 
 std::unique_ptr<ComponentInfo> info_of(const elbo_component& c, const Registry::File& file) {
@@ -120,7 +122,8 @@ std::unique_ptr<ComponentInfo> info_of(const elbo_component& c, const Registry::
     info->file = file.path.string();
     info->table = &c;
     if (!valid_name(info->name) || !valid_name(info->kind))
-        throw Error(Exit::plugin, fmt::format("'{}/{}' is no name for a part: use [a-z][a-z0-9_]*", info->kind, info->name));
+        throw Error(Exit::plugin,
+                    fmt::format("'{}/{}' is no name for a part: use [a-z][a-z0-9_]*", info->kind, info->name));
     const auto* at = reinterpret_cast<const char*>(c.params);
     for (std::uint32_t i = 0; i < c.n_params; ++i) {
         const auto& p = *reinterpret_cast<const elbo_param*>(at);
@@ -128,12 +131,12 @@ std::unique_ptr<ComponentInfo> info_of(const elbo_component& c, const Registry::
         if (!valid_name(info->parameters.back().name))
             throw Error(Exit::plugin, fmt::format("'{}' is no name for a parameter: use [a-z][a-z0-9_]*",
                                                   info->parameters.back().name));
-        at += p.size;  // a later interface may have longer ones
+        at += p.size; // a later interface may have longer ones
     }
     return info;
 }
 
-}  // namespace
+} // namespace
 
 void Registry::load(File& file) {
     if (file.loaded) return;
@@ -162,8 +165,10 @@ void Registry::load(File& file) {
         offered.insert(components.back()->kind + "/" + components.back()->name);
     }
     if (offered != promised)
-        throw Error(Exit::plugin, fmt::format("its note promises {} but it registers {}", fmt::join(promised, " "),
-                                              fmt::join(offered, " ")), path);
+        throw Error(
+            Exit::plugin,
+            fmt::format("its note promises {} but it registers {}", fmt::join(promised, " "), fmt::join(offered, " ")),
+            path);
     file.components = std::move(components);
     file.loaded = true;
 }
@@ -207,4 +212,4 @@ std::vector<std::string> Registry::names(const std::string& kind) const {
     return {all.begin(), all.end()};
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -57,4 +57,4 @@ private:
     std::vector<std::string> passed_over_; ///< plugins that were refused in a scan, with the reason
 };
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -37,12 +37,19 @@ std::string place(elbo_site site) { return site.file ? fmt::format("{}:{}", site
 Attribute attribute_of(const elbo_value& v) {
     Attribute a{v.key, AttributeType::integer};
     switch (v.type) {
-        case ELBO_BOOL: a.type = AttributeType::boolean; a.integer = v.as.integer != 0; break;
+        case ELBO_BOOL:
+            a.type = AttributeType::boolean;
+            a.integer = v.as.integer != 0;
+            break;
         case ELBO_INT: a.integer = v.as.integer; break;
-        case ELBO_REAL: a.type = AttributeType::real; a.real = v.as.real; break;
+        case ELBO_REAL:
+            a.type = AttributeType::real;
+            a.real = v.as.real;
+            break;
         case ELBO_INTS:
             a.type = AttributeType::integers;
-            if (v.count > kMaxRank) throw ShapeError{fmt::format("attribute '{}' holds more than {} numbers", v.key, kMaxRank)};
+            if (v.count > kMaxRank)
+                throw ShapeError{fmt::format("attribute '{}' holds more than {} numbers", v.key, kMaxRank)};
             for (std::uint32_t i = 0; i < v.count; ++i) a.integers.push(v.as.ints[i]);
             break;
         default: throw ShapeError{fmt::format("attribute '{}' has a type no op takes", v.key)};
@@ -78,7 +85,8 @@ std::int32_t shape(elbo_trace* t, elbo_node node, std::int64_t* dims, std::uint3
 }
 
 Environment& environment(Recording& r) {
-    if (!r.environment) throw Error(Exit::plugin, "this recording belongs to no run: there are no parts and no tensors");
+    if (!r.environment)
+        throw Error(Exit::plugin, "this recording belongs to no run: there are no parts and no tensors");
     return *r.environment;
 }
 
@@ -90,7 +98,8 @@ std::int32_t kept(elbo_trace* t, const elbo_tensor* spec, bool trained, elbo_sit
         Dims dims;
         for (std::uint32_t i = 0; i < spec->rank; ++i) {
             if (spec->dims[i] < 0 || spec->dims[i] > kLargestDim)
-                throw Error(Exit::plugin, fmt::format("tensor '{}': {} is no size", spec->name, spec->dims[i]), place(site));
+                throw Error(Exit::plugin, fmt::format("tensor '{}': {} is no size", spec->name, spec->dims[i]),
+                            place(site));
             dims.push(spec->dims[i]);
         }
         *out = r.tensor(spec->name, dims, {spec->init ? spec->init : "zeros", spec->a, spec->b}, trained, site).node;
@@ -112,8 +121,10 @@ std::int32_t assign(elbo_trace* t, elbo_node target, elbo_node value, elbo_site 
         if (r.tape.node(target).op->name != "tensor")
             throw Error(Exit::plugin, "assign: only a parameter or a state can be assigned", place(site));
         if (!(r.tape.dims(target) == r.tape.dims(value)))
-            throw Error(Exit::plugin, fmt::format("assign: shapes differ: {}, {}", r.tape.dims(target).text(),
-                                                  r.tape.dims(value).text()), place(site));
+            throw Error(
+                Exit::plugin,
+                fmt::format("assign: shapes differ: {}, {}", r.tape.dims(target).text(), r.tape.dims(value).text()),
+                place(site));
         r.assignments.push_back({target, value});
     });
 }
@@ -129,7 +140,8 @@ std::int32_t input(elbo_trace* t, const char* name, elbo_site site, elbo_node* o
 std::int32_t query(elbo_trace* t, const char* key, double* values, std::uint32_t capacity, std::uint32_t* n) {
     return guarded(t, [&](Recording& r) {
         auto found = environment(r).query(key);
-        if (found.size() > capacity) throw Error(Exit::plugin, fmt::format("query '{}' needs room for {}", key, found.size()));
+        if (found.size() > capacity)
+            throw Error(Exit::plugin, fmt::format("query '{}' needs room for {}", key, found.size()));
         *n = std::uint32_t(found.size());
         std::copy(found.begin(), found.end(), values);
     });
@@ -161,7 +173,8 @@ std::int32_t call(elbo_trace* t, elbo_part* p, const char* method, const elbo_no
         std::vector<Var> vars;
         for (std::uint32_t i = 0; i < n_in; ++i) vars.push_back(r.var(in[i]));
         auto result = r.call(*p->part, method, vars);
-        if (result.size() > capacity) throw Error(Exit::plugin, fmt::format("'{}' gives {} results", method, result.size()));
+        if (result.size() > capacity)
+            throw Error(Exit::plugin, fmt::format("'{}' gives {} results", method, result.size()));
         for (std::size_t i = 0; i < result.size(); ++i) out[i] = result[i].node;
         *n_out = std::uint32_t(result.size());
     });
@@ -182,13 +195,16 @@ std::int32_t term(elbo_trace* t, const char* name, elbo_node value, elbo_site si
     return guarded(t, [&](Recording& r) {
         must_exist(r, value);
         if (r.tape.dims(value).rank != 1)
-            throw Error(Exit::plugin, fmt::format("term '{}' must be one value per example, [B], and is {}", name,
-                                                  r.tape.dims(value).text()), place(site));
+            throw Error(
+                Exit::plugin,
+                fmt::format("term '{}' must be one value per example, [B], and is {}", name, r.tape.dims(value).text()),
+                place(site));
         r.terms.push_back({name, value});
     });
 }
 
-std::int32_t gradient(elbo_trace* t, elbo_node scalar, const elbo_node* wrt, std::uint32_t n, elbo_site, elbo_node* out) {
+std::int32_t gradient(elbo_trace* t, elbo_node scalar, const elbo_node* wrt, std::uint32_t n, elbo_site,
+                      elbo_node* out) {
     return guarded(t, [&](Recording& r) {
         must_exist(r, scalar);
         for (std::uint32_t i = 0; i < n; ++i) must_exist(r, wrt[i]);
@@ -212,13 +228,30 @@ std::int32_t add(elbo_registrar* registrar, const elbo_component* component) {
     }
 }
 
-}  // namespace
+} // namespace
 
 const elbo_host* host_table() {
-    static const elbo_host table{sizeof(elbo_host), ELBO_ABI_MAJOR, ELBO_ABI_MINOR, add,   emit,  shape, parameter,
-                                 state,             assign,         input,          query, part,  property, call,
-                                 enter,             leave,          term,           gradient, fail, error};
+    static const elbo_host table{sizeof(elbo_host),
+                                 ELBO_ABI_MAJOR,
+                                 ELBO_ABI_MINOR,
+                                 add,
+                                 emit,
+                                 shape,
+                                 parameter,
+                                 state,
+                                 assign,
+                                 input,
+                                 query,
+                                 part,
+                                 property,
+                                 call,
+                                 enter,
+                                 leave,
+                                 term,
+                                 gradient,
+                                 fail,
+                                 error};
     return &table;
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -17,7 +17,7 @@ namespace elbo::core {
 namespace {
 // An update walks through all weights and moments: in small pages that is more than a processor's page cache holds.
 constexpr std::size_t kHugePage = std::size_t(2) << 20, kWorthAHugePage = std::size_t(1) << 20;
-}  // namespace
+} // namespace
 
 void FreeAligned::operator()(float* p) const { std::free(p); }
 
@@ -27,7 +27,7 @@ AlignedFloats aligned_floats(std::int64_t n) {
     const std::size_t bytes = (wanted + align - 1) / align * align;
     auto* p = static_cast<float*>(std::aligned_alloc(align, bytes));
     if (!p) throw std::bad_alloc();
-    if (align == kHugePage) madvise(p, bytes, MADV_HUGEPAGE);  // a wish: without it, only slower
+    if (align == kHugePage) madvise(p, bytes, MADV_HUGEPAGE); // a wish: without it, only slower
     std::memset(p, 0, bytes);
     return AlignedFloats(p);
 }
@@ -77,8 +77,8 @@ void TensorStore::fill(KeptTensor& t, const InitSpec& init) const {
     }
     if (init.name == "uniform") return uniform(init.a, init.b);
     double bound = -1;
-    if (init.name == "glorot_uniform") bound = std::sqrt(6 / std::max(fan_in + fan_out, 1.0));  // Glorot, Bengio 2010
-    if (init.name == "he_uniform") bound = std::sqrt(6 / std::max(fan_in, 1.0));                // He et al. 2015
+    if (init.name == "glorot_uniform") bound = std::sqrt(6 / std::max(fan_in + fan_out, 1.0)); // Glorot, Bengio 2010
+    if (init.name == "he_uniform") bound = std::sqrt(6 / std::max(fan_in, 1.0));               // He et al. 2015
     if (init.name == "fan_in_uniform") bound = std::sqrt(1 / std::max(fan_in, 1.0));
     if (bound >= 0) return uniform(-init.a * bound, init.a * bound);
     if (init.name == "data_rows") {
@@ -87,9 +87,10 @@ void TensorStore::fill(KeptTensor& t, const InitSpec& init) const {
         else uniform(0, 1);
         return;
     }
-    throw Error(Exit::plugin, fmt::format("tensor '{}': no initialiser is called '{}'{}", t.name, init.name,
-                                          did_you_mean(init.name, {"zeros", "constant", "normal", "uniform", "data_rows",
-                                                                   "glorot_uniform", "he_uniform", "fan_in_uniform"})));
+    throw Error(Exit::plugin,
+                fmt::format("tensor '{}': no initialiser is called '{}'{}", t.name, init.name,
+                            did_you_mean(init.name, {"zeros", "constant", "normal", "uniform", "data_rows",
+                                                     "glorot_uniform", "he_uniform", "fan_in_uniform"})));
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

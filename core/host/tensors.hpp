@@ -35,8 +35,8 @@ struct KeptTensor {
 
 class TensorStore {
 public:
-    /// rows(n, values, out) writes n random training examples of that many values, for `data_rows`, and throws Error when
-    /// an example has another size; empty when there is no data.
+    /// rows(n, values, out) writes n random training examples of that many values, for `data_rows`, and throws Error
+    /// when an example has another size; empty when there is no data.
     using Rows = std::function<void(std::int64_t n, std::int64_t values, float* out)>;
 
     explicit TensorStore(std::uint64_t seed, Rows rows = {}) : seed_(seed), rows_(std::move(rows)) {}
@@ -60,4 +60,4 @@ private:
     std::unordered_map<std::string, KeptTensor*> by_name_;
 };
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -36,7 +36,7 @@ TensorStore::Rows random_rows(const Rows& rows, std::int64_t seed) {
     };
 }
 
-}  // namespace
+} // namespace
 
 Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& ops, Executor& executor,
                   const Scaler& scaler) {
@@ -51,11 +51,12 @@ Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& op
     for (const auto& p : parts)
         if (p->info().kind == "likelihood") check_support(*p, *a.rows);
     const std::int64_t n = a.rows->count(Split::train), batch = std::min(config.batch, n);
-    const SessionSettings settings{config.latent, a.rows->dims(), a.rows->low(), a.rows->high(), std::uint64_t(config.seed),
-                                   (n + batch - 1) / batch};
+    const SessionSettings settings{
+        config.latent,          a.rows->dims(), a.rows->low(), a.rows->high(), std::uint64_t(config.seed),
+        (n + batch - 1) / batch};
     a.session = std::make_unique<Session>(std::move(parts), settings, ops, executor, random_rows(*a.rows, config.seed));
     a.session->prepare(batch);
     return a;
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -4,10 +4,10 @@
 
 #include <memory>
 
-#include "core/run/config.hpp"
+#include "core/data/rows.hpp"
 #include "core/graph/backend.hpp"
 #include "core/host/registry.hpp"
-#include "core/data/rows.hpp"
+#include "core/run/config.hpp"
 #include "core/run/session.hpp"
 
 namespace elbo::core {
@@ -27,4 +27,4 @@ struct Scaler {
 Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& ops, Executor& executor,
                   const Scaler& scaler = {});
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -23,14 +23,15 @@ ParameterSpec whole(const char* name, const char* help, std::int64_t fallback, d
 
 std::int64_t RunConfig::*member(const std::string& name) {
     static const std::map<std::string, std::int64_t RunConfig::*> all{
-        {"latent", &RunConfig::latent}, {"batch", &RunConfig::batch},     {"epochs", &RunConfig::epochs},
-        {"seed", &RunConfig::seed},     {"threads", &RunConfig::threads}, {"checkpoint_every", &RunConfig::checkpoint_every}};
+        {"latent", &RunConfig::latent},   {"batch", &RunConfig::batch},
+        {"epochs", &RunConfig::epochs},   {"seed", &RunConfig::seed},
+        {"threads", &RunConfig::threads}, {"checkpoint_every", &RunConfig::checkpoint_every}};
     auto it = all.find(name);
     if (it == all.end()) throw std::logic_error("run setting " + name);
     return it->second;
 }
 
-}  // namespace
+} // namespace
 
 std::int64_t RunConfig::default_threads() {
     cpu_set_t set;
@@ -93,7 +94,7 @@ std::string text_of(const toml::node& value, const std::string& where) {
     throw Error(Exit::usage, "only texts, numbers, true, false and lists of them can stand here", where);
 }
 
-}  // namespace
+} // namespace
 
 ConfigText read_config(const std::filesystem::path& path) {
     ConfigText out;
@@ -115,8 +116,8 @@ ConfigText read_config(const std::filesystem::path& path) {
             if (!table) throw Error(Exit::usage, fmt::format("'{}' belongs into a [section]", section), where);
             for (const auto& [key, value] : *table) {
                 const int at = int(value.source().begin.line);
-                out.entries.push_back({section, std::string(key.str()),
-                                       text_of(value, fmt::format("{}:{}", out.file, at)), at});
+                out.entries.push_back(
+                    {section, std::string(key.str()), text_of(value, fmt::format("{}:{}", out.file, at)), at});
             }
         }
     } catch (const toml::parse_error& e) {
@@ -142,7 +143,7 @@ std::string toml_value(const ParameterValue& value) {
     return value_text(value);
 }
 
-}  // namespace
+} // namespace
 
 std::string config_toml(const RunConfig& config) {
     std::string out = "# model-runner train --config THIS_FILE does this run again.\n\n[run]\n";
@@ -151,7 +152,8 @@ std::string config_toml(const RunConfig& config) {
         out += fmt::format("\n[{}]\nname = {}\n", part.kind, toml_value(part.name));
         for (const auto& v : part.values) out += fmt::format("{} = {}\n", v.name, toml_value(v.value));
         if (part.kind != "data") continue;
-        for (const auto& p : DataOptions::declared()) out += fmt::format("{} = {}\n", p.name, toml_value(config.data.get(p.name)));
+        for (const auto& p : DataOptions::declared())
+            out += fmt::format("{} = {}\n", p.name, toml_value(config.data.get(p.name)));
     }
     return out;
 }
@@ -175,13 +177,14 @@ public:
             const auto dot = key.find('.');
             key = key.substr(0, dot) + (dot == std::string::npos ? "" : "." + canonical_name(key.substr(dot + 1)));
             if (dot == std::string::npos) key = canonical_name(key);
-            given_[key] = g;  // later ones win
+            given_[key] = g; // later ones win
         }
     }
 
     RunConfig run() {
         const GivenSetting* model = take("model");
-        if (!model) throw Error(Exit::usage, "no model was chosen").note("model-runner train MODEL; `list model` names them");
+        if (!model)
+            throw Error(Exit::usage, "no model was chosen").note("model-runner train MODEL; `list model` names them");
         choose("model", model->value, *model);
         Part specimen(registry_.find("model", model->value), {});
         std::vector<UsedKind> kinds = used_kinds(specimen.property("uses").value_or(""));
@@ -249,13 +252,16 @@ private:
                 for (const auto& p : info->parameters) known.push_back(p.name);
                 if (kind == "data")
                     for (const auto& p : DataOptions::declared()) known.push_back(p.name);
-                throw Error(Exit::usage, fmt::format("{} '{}' has no parameter '{}'{}", kind, info->name, key.substr(dot + 1),
-                                                     did_you_mean(key.substr(dot + 1), known)), g.origin)
+                throw Error(Exit::usage,
+                            fmt::format("{} '{}' has no parameter '{}'{}", kind, info->name, key.substr(dot + 1),
+                                        did_you_mean(key.substr(dot + 1), known)),
+                            g.origin)
                     .note(known.empty() ? "it has none" : fmt::format("it has {}", fmt::join(known, ", ")));
             }
             std::vector<std::string> known = used;
             for (const auto& p : RunConfig::declared()) known.push_back(p.name);
-            throw Error(Exit::usage, fmt::format("there is no setting '{}'{}", g.key, did_you_mean(key, known)), g.origin);
+            throw Error(Exit::usage, fmt::format("there is no setting '{}'{}", g.key, did_you_mean(key, known)),
+                        g.origin);
         }
     }
 
@@ -266,8 +272,10 @@ private:
     RunConfig config_;
 };
 
-}  // namespace
+} // namespace
 
-RunConfig resolve(const std::vector<GivenSetting>& given, Registry& registry) { return Resolver(given, registry).run(); }
+RunConfig resolve(const std::vector<GivenSetting>& given, Registry& registry) {
+    return Resolver(given, registry).run();
+}
 
-}  // namespace elbo::core
+} // namespace elbo::core

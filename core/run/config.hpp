@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "core/data/rows.hpp"
 #include "core/host/part.hpp"
 #include "core/host/registry.hpp"
-#include "core/data/rows.hpp"
 
 namespace elbo::core {
 
@@ -68,4 +68,4 @@ RunConfig resolve(const std::vector<GivenSetting>& given, Registry& registry);
 /// The settings of a config file, as `resolve` takes them.
 std::vector<GivenSetting> settings_of(const ConfigText& text);
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -22,11 +22,11 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kContents[] = {"checkpoints", "pictures", "model", "metrics.csv", "log.txt", "run.json", "config.toml",
-                                     "codes.npy", "scores.csv"};
+constexpr const char* kContents[] = {"checkpoints", "pictures",    "model",     "metrics.csv", "log.txt",
+                                     "run.json",    "config.toml", "codes.npy", "scores.csv"};
 constexpr const char* kFormat = "elbo checkpoint 1";
 
-std::string exact(double v) { return fmt::format("{}", v); }  // shortest text that reads back to the same bits
+std::string exact(double v) { return fmt::format("{}", v); } // shortest text that reads back to the same bits
 
 void make_folder(const fs::path& folder) {
     std::error_code status;
@@ -34,7 +34,7 @@ void make_folder(const fs::path& folder) {
     if (status) throw Error(Exit::failure, "cannot make the folder: " + status.message(), folder.string());
 }
 
-}  // namespace
+} // namespace
 
 Run Run::create(const fs::path& folder, const RunConfig& config, bool overwrite) {
     std::error_code status;
@@ -42,10 +42,12 @@ Run Run::create(const fs::path& folder, const RunConfig& config, bool overwrite)
         const bool is_run = fs::exists(folder / "config.toml", status);
         const bool empty = fs::is_directory(folder, status) && fs::is_empty(folder, status);
         if (!empty && !(is_run && overwrite)) {
-            Error e(Exit::usage, is_run ? "there is a run in this folder already" : "the folder exists and is not a run",
+            Error e(Exit::usage,
+                    is_run ? "there is a run in this folder already" : "the folder exists and is not a run",
                     folder.string());
-            if (is_run) e.note(fmt::format("continue it: model-runner resume {} --epochs N", folder.string()))
-                         .note("or replace it: --overwrite");
+            if (is_run)
+                e.note(fmt::format("continue it: model-runner resume {} --epochs N", folder.string()))
+                    .note("or replace it: --overwrite");
             throw e;
         }
         if (is_run)
@@ -65,13 +67,14 @@ Run Run::create(const fs::path& folder, const RunConfig& config, bool overwrite)
 void Run::discard() const {
     std::error_code status;
     for (const char* part : kContents) fs::remove_all(folder_ / part, status);
-    fs::remove(folder_, status);  // only when nothing else is in it
+    fs::remove(folder_, status); // only when nothing else is in it
 }
 
 Run Run::open(const fs::path& folder) {
     std::error_code status;
     if (!fs::exists(folder / "config.toml", status))
-        throw Error(Exit::data, "not a run: it has no config.toml", folder.string()).note("`model-runner train` makes one");
+        throw Error(Exit::data, "not a run: it has no config.toml", folder.string())
+            .note("`model-runner train` makes one");
     return Run(folder);
 }
 
@@ -90,8 +93,10 @@ void Run::write_info(const RunConfig& config, const Session& session, const Rows
     auto& plugins = j["plugins"];
     for (const auto& f : registry.files()) {
         if (!f->loaded) continue;
-        plugins[f->manifest.name] = {{"version", f->manifest.version}, {"file", f->path.string()},
-                                     {"provides", f->manifest.provides}, {"sha256", sha256_of_file(f->path)}};
+        plugins[f->manifest.name] = {{"version", f->manifest.version},
+                                     {"file", f->path.string()},
+                                     {"provides", f->manifest.provides},
+                                     {"sha256", sha256_of_file(f->path)}};
     }
     j["data"] = {{"description", rows.description()}, {"sha256", rows.hash()}};
     j["terms"] = session.terms();
@@ -155,12 +160,13 @@ std::vector<fs::path> checkpoints_of(const fs::path& folder) {
     std::vector<fs::path> all;
     std::error_code status;
     for (const auto& e : fs::directory_iterator(folder, status))
-        if (e.path().extension() == ".safetensors" && e.path().stem().string().starts_with("step-")) all.push_back(e.path());
+        if (e.path().extension() == ".safetensors" && e.path().stem().string().starts_with("step-"))
+            all.push_back(e.path());
     std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return step_of(a) < step_of(b); });
     return all;
 }
 
-}  // namespace
+} // namespace
 
 fs::path Run::save_checkpoint(Session& session, const Rows& rows, const Progress& p) const {
     std::vector<StoredTensor> tensors;
@@ -170,8 +176,12 @@ fs::path Run::save_checkpoint(Session& session, const Rows& rows, const Progress
     for (double s : p.sums) sums += (sums.empty() ? "" : " ") + exact(s);
     const fs::path file = folder_ / "checkpoints" / fmt::format("step-{:09}.safetensors", p.step);
     write_safetensors(file, tensors,
-                      {{"format", kFormat}, {"step", std::to_string(p.step)}, {"epoch", std::to_string(p.epoch)},
-                       {"batch", std::to_string(p.batch)}, {"rows", std::to_string(p.rows)}, {"sums", sums},
+                      {{"format", kFormat},
+                       {"step", std::to_string(p.step)},
+                       {"epoch", std::to_string(p.epoch)},
+                       {"batch", std::to_string(p.batch)},
+                       {"rows", std::to_string(p.rows)},
+                       {"sums", sums},
                        {"seed", std::to_string(session.settings().seed)}});
     auto all = checkpoints_of(folder_ / "checkpoints");
     std::error_code status;
@@ -197,29 +207,36 @@ T number(const SafetensorsFile& file, const std::string& key, const std::string&
     return value;
 }
 
-}  // namespace
+} // namespace
 
 Progress Run::load_checkpoint(const fs::path& path, Session& session) const {
     const SafetensorsFile file(path);
     const std::string where = path.string();
     auto format = file.metadata().find("format");
     if (format == file.metadata().end() || format->second != kFormat)
-        throw Error(Exit::data, fmt::format("not a checkpoint of this version: its format is not '{}'", kFormat), where);
+        throw Error(Exit::data, fmt::format("not a checkpoint of this version: its format is not '{}'", kFormat),
+                    where);
     for (const auto& t : session.tensors().all()) {
         const TensorInfo* stored = file.find(t->name);
-        if (!stored) throw Error(Exit::data, fmt::format("tensor '{}' is missing", t->name), where)
-            .note("the checkpoint belongs to another configuration");
+        if (!stored)
+            throw Error(Exit::data, fmt::format("tensor '{}' is missing", t->name), where)
+                .note("the checkpoint belongs to another configuration");
         if (!(stored->dims == t->dims))
-            throw Error(Exit::data, fmt::format("tensor '{}' is {} here and {} in this configuration", t->name,
-                                                stored->dims.text(), t->dims.text()), where)
+            throw Error(Exit::data,
+                        fmt::format("tensor '{}' is {} here and {} in this configuration", t->name, stored->dims.text(),
+                                    t->dims.text()),
+                        where)
                 .note("the checkpoint belongs to another configuration");
         file.read_f32(t->name, {t->data.get(), std::size_t(t->dims.numel())});
     }
     for (const TensorInfo& t : file.tensors())
         if (!session.tensors().find(t.name) && t.name != "data.center" && t.name != "data.spread")
             throw Error(Exit::data, fmt::format("tensor '{}' belongs to no part of this configuration", t.name), where);
-    Progress p{number<std::uint64_t>(file, "step", where), number<std::uint64_t>(file, "epoch", where),
-               number<std::int64_t>(file, "batch", where), {}, number<std::int64_t>(file, "rows", where)};
+    Progress p{number<std::uint64_t>(file, "step", where),
+               number<std::uint64_t>(file, "epoch", where),
+               number<std::int64_t>(file, "batch", where),
+               {},
+               number<std::int64_t>(file, "rows", where)};
     std::stringstream sums(file.metadata().count("sums") ? file.metadata().at("sums") : "");
     for (std::string s; sums >> s;) {
         double v = 0;
@@ -236,7 +253,8 @@ void Run::save_model(Session& session, const Rows& rows, const RunConfig& config
         if (t->trained) tensors.emplace_back(t->name, t->dims, t->data.get());
     append_scaler(tensors, rows);
     write_safetensors(folder_ / "model" / "weights.safetensors", tensors,
-                      {{"format", "elbo model 1"}, {"data_shape", rows.dims().text()},
+                      {{"format", "elbo model 1"},
+                       {"data_shape", rows.dims().text()},
                        {"data_range", fmt::format("{} {}", rows.low(), rows.high())}});
     write_atomically(folder_ / "model" / "config.toml", config_toml(config));
 }
@@ -266,4 +284,4 @@ std::string cpu_features() {
 #endif
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "core/run/config.hpp"
 #include "core/data/rows.hpp"
+#include "core/run/config.hpp"
 #include "core/run/session.hpp"
 
 namespace elbo::core {
@@ -20,9 +20,9 @@ namespace elbo::core {
 /// Where training stands, beside the tensors.
 struct Progress {
     std::uint64_t step = 0, epoch = 0;
-    std::int64_t batch = 0;           ///< next one of the epoch
-    std::vector<double> sums;         ///< of the epoch so far, over rows: loss, then the terms
-    std::int64_t rows = 0;            ///< that the sums hold
+    std::int64_t batch = 0;   ///< next one of the epoch
+    std::vector<double> sums; ///< of the epoch so far, over rows: loss, then the terms
+    std::int64_t rows = 0;    ///< that the sums hold
 };
 
 class Run {
@@ -66,4 +66,4 @@ std::vector<float> stored_scaler(const std::filesystem::path& checkpoint, const 
 /// "AVX2 FMA ..." flags of this processor that matter here.
 std::string cpu_features();
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -61,4 +61,4 @@ int Spread::active(double threshold) const {
     return int(std::count_if(v.begin(), v.end(), [&](double x) { return x > threshold; }));
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

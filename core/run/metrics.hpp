@@ -31,4 +31,4 @@ private:
     std::vector<double> mean_, squares_;
 };
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -29,19 +29,22 @@ Session::~Session() = default;
 Part& Session::part(const std::string& kind) {
     for (auto& p : parts_)
         if (p->info().kind == kind) return *p;
-    throw Error(Exit::plugin, fmt::format("this run has no {}", kind)).note("the model does not declare that it uses one");
+    throw Error(Exit::plugin, fmt::format("this run has no {}", kind))
+        .note("the model does not declare that it uses one");
 }
 
 std::vector<double> Session::query(const std::string& key) {
     if (key == "latent") return {double(settings_.latent)};
     if (key == "data.range") return {settings_.low, settings_.high};
-    if (key == "outputs") return {double(settings_.data.numel()) * std::stod(part("likelihood").property("channels").value_or("1"))};
+    if (key == "outputs")
+        return {double(settings_.data.numel()) * std::stod(part("likelihood").property("channels").value_or("1"))};
     if (key == "data.shape") {
         std::vector<double> out;
         for (auto d : settings_.data.list()) out.push_back(double(d));
         return out;
     }
-    throw Error(Exit::plugin, fmt::format("nothing is known of '{}'; there are latent, outputs, data.shape, data.range", key));
+    throw Error(Exit::plugin,
+                fmt::format("nothing is known of '{}'; there are latent, outputs, data.shape, data.range", key));
 }
 
 namespace {
@@ -58,7 +61,7 @@ Var one(const std::vector<Var>& results, const char* what) {
     return results[0];
 }
 
-}  // namespace
+} // namespace
 
 void Session::record_train(Recording& r, Var x, FreezeRequest& request) {
     const std::int64_t rows = r.tape.dims(x.node)[0];
@@ -126,7 +129,7 @@ std::unique_ptr<Session::Ready> Session::record(const std::string& purpose, std:
     } catch (Error& e) {
         e.note(fmt::format("while recording the program '{}' of model '{}'", purpose, part("model").info().name));
         throw;
-    } catch (const Refused&) {  // one of the host's own lines was refused
+    } catch (const Refused&) { // one of the host's own lines was refused
         throw r.error ? *r.error : Error(Exit::failure, "recording failed");
     }
     auto ready = std::make_unique<Ready>();
@@ -198,9 +201,10 @@ std::string Session::explain_non_finite(const float* x, std::int64_t rows) {
         return fmt::format("the batch itself holds {} (value {} of row {})", found.value, found.index % n.dims.row(),
                            found.index / n.dims.row());
     if (n.op->name == "tensor")
-        return fmt::format("tensor '{}' already held {} (value {}): an earlier update wrote it", n.scope, found.value, found.index);
+        return fmt::format("tensor '{}' already held {} (value {}): an earlier update wrote it", n.scope, found.value,
+                           found.index);
     return fmt::format("{} gave {} (value {} of {}){}", n.op->name, found.value, found.index, n.dims.text(),
                        n.where.empty() ? "" : " at " + n.where);
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

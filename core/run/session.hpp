@@ -21,7 +21,7 @@ namespace elbo::core {
 
 struct SessionSettings {
     std::int64_t latent = 20;
-    Dims data;             ///< of one row
+    Dims data;                ///< of one row
     double low = 0, high = 1; ///< of the data
     std::uint64_t seed = 1;
     std::int64_t steps_per_epoch = 1;
@@ -40,8 +40,8 @@ public:
             Executor& executor, TensorStore::Rows training_rows = {});
     ~Session() override;
 
-    /// Records, freezes and binds the training program for batches of that many rows, so that tensors exist and mistakes
-    /// in the parts show before the first step.
+    /// Records, freezes and binds the training program for batches of that many rows, so that tensors exist and
+    /// mistakes in the parts show before the first step.
     void prepare(std::int64_t rows);
     /// One step on x [rows, values]. When the loss is not finite nothing is updated and `finite` is false.
     StepResult step(const float* x, std::int64_t rows);
@@ -85,4 +85,4 @@ private:
     std::uint64_t steps_ = 0;
 };
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -12,15 +12,13 @@ namespace elbo::core {
 
 namespace {
 
-double now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 double total(std::span<const float> values) { return std::accumulate(values.begin(), values.end(), 0.0); }
 
 bool is_kl(const std::string& term) { return term == "kl" || term == "kl_mc"; }
 
-}  // namespace
+} // namespace
 
 std::optional<double> Evaluation::negative_elbo() const {
     if (!reconstruction || !kl) return {};
@@ -114,8 +112,8 @@ void Trainer::finish_epoch(Progress& progress, double seconds) {
         row.push_back(s.terms[i]);
     }
     if (s.test.rows > 0) {
-        header.insert(header.end(), {"test_loss", "test_reconstruction", "test_kl", "test_negative_elbo", "test_squared_error",
-                                     "active_latents"});
+        header.insert(header.end(), {"test_loss", "test_reconstruction", "test_kl", "test_negative_elbo",
+                                     "test_squared_error", "active_latents"});
         row.insert(row.end(), {s.test.loss, s.test.reconstruction.value_or(NAN), s.test.kl.value_or(NAN),
                                s.test.negative_elbo().value_or(NAN), s.test.squared_error, double(s.test.active)});
     }
@@ -133,8 +131,9 @@ void Trainer::report_collapse(const Evaluation& test) {
     const int latent = int(test.code_variance.size());
     if (test.rows < 2 || !test.kl || test.active == latent) return;
     if (test.active == 0)
-        watcher_.note("warning: the posterior has collapsed: no latent varies with the data; try a KL warm-up "
-                      "(--model.warmup) or a smaller --model.beta");
+        watcher_.note(
+            "warning: the posterior has collapsed: no latent varies with the data; try a KL warm-up "
+            "(--model.warmup) or a smaller --model.beta");
     else
         watcher_.note(fmt::format("note: {} of {} latents carry nothing (variance of their mean below 0.01)",
                                   latent - test.active, latent));
@@ -142,8 +141,8 @@ void Trainer::report_collapse(const Evaluation& test) {
 
 void Trainer::diverged(const Batch& batch, const Progress& progress) {
     const std::string why = session_.explain_non_finite(batch.x, batch.rows);
-    Error e(Exit::diverged, fmt::format("the loss is no longer finite at step {} (epoch {}, batch {}): {}", progress.step + 1,
-                                        progress.epoch + 1, batch.index + 1, why));
+    Error e(Exit::diverged, fmt::format("the loss is no longer finite at step {} (epoch {}, batch {}): {}",
+                                        progress.step + 1, progress.epoch + 1, batch.index + 1, why));
     auto last = run_.latest_checkpoint();
     e.note(last ? "last good checkpoint: " + last->string() : "there is no checkpoint yet");
     e.note("try a smaller --optimizer.lr");
@@ -151,4 +150,4 @@ void Trainer::diverged(const Batch& batch, const Progress& progress) {
     throw e;
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -21,10 +21,10 @@ struct Evaluation {
     std::int64_t rows = 0;
     double loss = 0;
     std::optional<double> reconstruction, kl;
-    bool kl_estimated = false;   ///< one sample of log q - log p instead of a closed form
-    double squared_error = 0;    ///< summed over values
+    bool kl_estimated = false;         ///< one sample of log q - log p instead of a closed form
+    double squared_error = 0;          ///< summed over values
     std::vector<double> code_variance; ///< of the mean code over the rows
-    int active = 0;              ///< latents whose variance is above 0.01 (Burda et al. 2016)
+    int active = 0;                    ///< latents whose variance is above 0.01 (Burda et al. 2016)
 
     std::optional<double> negative_elbo() const;
 };
@@ -76,4 +76,4 @@ private:
     const std::atomic<int>& stop_;
 };
 
-}  // namespace elbo::core
+} // namespace elbo::core

@@ -19,4 +19,4 @@ std::string backend_description() {
     return dnnl_version() + ", " + hwy::TargetName(std::int64_t(targets & (~targets + 1)));
 }
 
-}  // namespace elbo::ops
+} // namespace elbo::ops

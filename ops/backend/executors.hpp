@@ -18,4 +18,4 @@ std::unique_ptr<core::Executor> make_reference_executor();
 /// "oneDNN 2.6.3, AVX2"
 std::string backend_description();
 
-}  // namespace elbo::ops
+} // namespace elbo::ops

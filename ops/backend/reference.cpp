@@ -25,8 +25,8 @@ public:
 
     bool run(const core::Feed& feed) override {
         const Program& p = *program_;
-        auto values = reference_values(p, widened(p.tensors, tensors_.data()), widened(p.inputs, feed.inputs.data()),
-                                       feed.noise);
+        auto values =
+            reference_values(p, widened(p.tensors, tensors_.data()), widened(p.inputs, feed.inputs.data()), feed.noise);
         if (p.guard >= 0 && !std::isfinite(values[std::size_t(p.guard)][0])) return false;
         for (std::size_t i = 0; i < p.nodes.size(); ++i) {
             if (p.nodes[i].op->runs != Runs::assign) continue;
@@ -60,7 +60,7 @@ public:
     }
 };
 
-}  // namespace
+} // namespace
 
 std::vector<Doubles> reference_values(const Program& p, const std::vector<Doubles>& tensors,
                                       const std::vector<Doubles>& inputs, core::Noise noise, bool round) {
@@ -98,4 +98,4 @@ core::NonFinite first_non_finite(const Program& p, const std::vector<float*>& te
 
 std::unique_ptr<core::Executor> make_reference_executor() { return std::make_unique<ReferenceExecutor>(); }
 
-}  // namespace elbo::ops
+} // namespace elbo::ops

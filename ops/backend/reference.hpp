@@ -18,4 +18,4 @@ std::vector<Doubles> reference_values(const core::Program& program, const std::v
 core::NonFinite first_non_finite(const core::Program& program, const std::vector<float*>& tensors,
                                  const core::Feed& feed);
 
-}  // namespace elbo::ops
+} // namespace elbo::ops

@@ -65,11 +65,11 @@ struct Call {
 
 void enter(void* data) {
     auto* call = static_cast<Call*>(data);
-    const FlushDenormals here;  // a team thread has a control word of its own
+    const FlushDenormals here; // a team thread has a control word of its own
     call->body(call->context, omp_get_thread_num(), omp_get_num_threads());
 }
 #endif
-}  // namespace
+} // namespace
 
 void set_threads(int n) {
     team = n < 1 ? 1 : n;
@@ -96,4 +96,4 @@ void run_team(bool parallel, void (*body)(void*, int, int), void* context) {
 #endif
 }
 
-}  // namespace elbo::ops
+} // namespace elbo::ops

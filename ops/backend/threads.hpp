@@ -26,4 +26,4 @@ private:
     unsigned long saved_;
 };
 
-}  // namespace elbo::ops
+} // namespace elbo::ops

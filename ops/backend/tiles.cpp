@@ -4,8 +4,8 @@
 #include <cassert>
 #include <unordered_map>
 
-#include "ops/support.hpp"
 #include "ops/backend/threads.hpp"
+#include "ops/support.hpp"
 
 namespace elbo::ops {
 
@@ -32,15 +32,15 @@ double sum_of(const float* x, std::int64_t n) {
     return total;
 }
 
-// The next tile comes into the cache while this one is computed. Streams of tiles are too short, and too many at a time,
-// for the processor to see them coming; an Adam update takes four in and three out.
+// The next tile comes into the cache while this one is computed. Streams of tiles are too short, and too many at a
+// time, for the processor to see them coming; an Adam update takes four in and three out.
 inline void fetch_ahead(const float* base, std::int64_t at, std::int64_t total) {
     constexpr std::int64_t kLine = 16;
     const std::int64_t end = std::min(at + kTile, total);
     for (std::int64_t i = at; i < end; i += kLine) __builtin_prefetch(base + i);
 }
 
-}  // namespace
+} // namespace
 
 TileGroup::TileGroup(const core::Program& program, const core::Unit& unit, int threads) : threads_(threads) {
     lower(program, unit);
@@ -124,7 +124,7 @@ void TileGroup::merge_products() {
         if (i.op != "add" && i.op != "sub") continue;
         for (int k = 0; k < 2; ++k) {
             if (i.in[k].from != From::reg || uses[std::size_t(i.in[k].index)] != 1) continue;
-            const auto product = std::size_t(i.in[k].index);  // before allocation, registers count instructions
+            const auto product = std::size_t(i.in[k].index); // before allocation, registers count instructions
             const Instruction& p = code_[product];
             if (p.op != "mul" || !(varies(p.in[0]) || varies(p.in[1]))) continue;
             const bool swap = !varies(p.in[1]);
@@ -170,7 +170,7 @@ void TileGroup::collapse(const core::Program& program, const core::Unit& unit, c
         operands_.push_back({program.place(id), core::strides_over(d, space), d.numel() == 1, d == space});
     }
     std::vector<std::vector<std::int64_t>> strides(operands_.size());
-    std::int64_t after = 1;  // values behind dimension i
+    std::int64_t after = 1; // values behind dimension i
     for (int i = space.rank - 1; i >= 0; --i) {
         if (space[i] == 1) continue;
         const auto u = std::size_t(i);
@@ -218,7 +218,7 @@ void TileGroup::allocate_registers() {
             const int old = in.index;
             in.index = now[std::size_t(old)];
             if (last[std::size_t(old)] == int(i)) {
-                last[std::size_t(old)] = -2;  // freed once, though it may be read twice
+                last[std::size_t(old)] = -2; // freed once, though it may be read twice
                 free.push_back(in.index);
             }
         }
@@ -236,23 +236,26 @@ void TileGroup::run(const Memory& memory) {
         TileGroup* group;
         const Memory* memory;
     } context{this, &memory};
-    run_team(parallel_, [](void* data, int thread, int threads) {
-        auto* c = static_cast<Context*>(data);
-        TileGroup& g = *c->group;
-        // Cut at row ends, and at run ends where operands are stepped through run by run.
-        const std::int64_t grain = std::max(g.sums_.empty() ? 1 : g.row_, g.dims_.size() > 1 ? g.run_ : 16);
-        const std::int64_t pieces = (g.total_ + grain - 1) / grain;
-        const std::int64_t from = pieces * thread / threads * grain, to = pieces * (thread + 1) / threads * grain;
-        g.process(*c->memory, from, std::min(to, g.total_), thread);
-    }, &context);
+    run_team(
+        parallel_,
+        [](void* data, int thread, int threads) {
+            auto* c = static_cast<Context*>(data);
+            TileGroup& g = *c->group;
+            // Cut at row ends, and at run ends where operands are stepped through run by run.
+            const std::int64_t grain = std::max(g.sums_.empty() ? 1 : g.row_, g.dims_.size() > 1 ? g.run_ : 16);
+            const std::int64_t pieces = (g.total_ + grain - 1) / grain;
+            const std::int64_t from = pieces * thread / threads * grain, to = pieces * (thread + 1) / threads * grain;
+            g.process(*c->memory, from, std::min(to, g.total_), thread);
+        },
+        &context);
 }
 
 void TileGroup::process(const Memory& memory, std::int64_t begin, std::int64_t end, int thread) {
     if (begin >= end) return;
     Worker& w = workers_[std::size_t(thread)];
     std::fill(w.partial.begin(), w.partial.end(), 0.0);
-    // Runs shorter than a tile are taken several at a time. Where rows are summed, tiles hold whole rows or parts of one,
-    // so that the order of additions is the same whichever thread takes the row.
+    // Runs shorter than a tile are taken several at a time. Where rows are summed, tiles hold whole rows or parts of
+    // one, so that the order of additions is the same whichever thread takes the row.
     std::int64_t step = run_ >= kTile / 2 ? kTile : kTile / run_ * run_;
     const bool cut_rows = !sums_.empty() && row_ > step;
     if (!sums_.empty() && !cut_rows) step = step / row_ * row_;
@@ -347,4 +350,4 @@ void TileGroup::add_rows(Worker& w, const Memory& memory, std::int64_t at, std::
     }
 }
 
-}  // namespace elbo::ops
+} // namespace elbo::ops

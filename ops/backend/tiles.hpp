@@ -20,7 +20,7 @@ struct Memory {
         switch (p.in) {
             case core::Place::In::slab: return slab + p.at / 4;
             case core::Place::In::tensor: return tensors[p.at];
-            case core::Place::In::input: return const_cast<float*>(inputs[p.at]);  // inputs are only read
+            case core::Place::In::input: return const_cast<float*>(inputs[p.at]); // inputs are only read
             default: return nullptr;
         }
     }
@@ -41,7 +41,7 @@ private:
         core::TileFn tile;
         int n_in;
         Source in[3];
-        int reg; ///< where the result goes
+        int reg;         ///< where the result goes
         int direct = -1; ///< the store that receives it without a copy
         std::string_view op;
     };
@@ -92,4 +92,4 @@ private:
     std::vector<Worker> workers_;
 };
 
-}  // namespace elbo::ops
+} // namespace elbo::ops

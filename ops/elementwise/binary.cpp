@@ -11,9 +11,12 @@
 HWY_BEFORE_NAMESPACE();
 namespace elbo::ops::HWY_NAMESPACE {
 
-#define ELBO_TILE(FUNCTION, EXPRESSION) \
-    void FUNCTION(const core::TileCall& c) { \
-        Map2(c, [](auto d, auto a, auto b) HWY_ATTR { (void)d; return EXPRESSION; }); \
+#define ELBO_TILE(FUNCTION, EXPRESSION)               \
+    void FUNCTION(const core::TileCall& c) {          \
+        Map2(c, [](auto d, auto a, auto b) HWY_ATTR { \
+            (void)d;                                  \
+            return EXPRESSION;                        \
+        });                                           \
     }
 ELBO_TILE(AddTile, hn::Add(a, b))
 ELBO_TILE(SubTile, hn::Sub(a, b))
@@ -46,8 +49,9 @@ HWY_INLINE void Map3As(const core::TileCall& c, F f) {
     const std::size_t whole = c.n / lanes * lanes;
     std::size_t i = 0;
     for (; i < whole; i += lanes)
-        hn::StoreU(f(kScalarA ? a0 : hn::LoadU(d, in0 + i), hn::LoadU(d, in1 + i), kScalarC ? c0 : hn::LoadU(d, in2 + i)),
-                   d, out + i);
+        hn::StoreU(
+            f(kScalarA ? a0 : hn::LoadU(d, in0 + i), hn::LoadU(d, in1 + i), kScalarC ? c0 : hn::LoadU(d, in2 + i)), d,
+            out + i);
     if (i == c.n) return;
     HWY_ALIGN float x[kMostLanes] = {}, y[kMostLanes] = {}, z[kMostLanes] = {};
     const std::size_t bytes = (c.n - i) * sizeof(float);
@@ -79,15 +83,23 @@ core::TileFn BinaryTile(std::string_view name) {
     const struct {
         std::string_view name;
         core::TileFn tile;
-    } all[] = {{"add", AddTile}, {"sub", SubTile}, {"mul", MulTile},         {"div", DivTile},
-               {"max", MaxTile}, {"min", MinTile}, {"greater", GreaterTile}, {"where", WhereTile},
-               {"mul_add", MulAddTile}, {"mul_sub", MulSubTile}, {"neg_mul_add", NegMulAddTile}};
+    } all[] = {{"add", AddTile},
+               {"sub", SubTile},
+               {"mul", MulTile},
+               {"div", DivTile},
+               {"max", MaxTile},
+               {"min", MinTile},
+               {"greater", GreaterTile},
+               {"where", WhereTile},
+               {"mul_add", MulAddTile},
+               {"mul_sub", MulSubTile},
+               {"neg_mul_add", NegMulAddTile}};
     for (const auto& one : all)
         if (one.name == name) return one.tile;
     return nullptr;
 }
 
-}  // namespace elbo::ops::HWY_NAMESPACE
+} // namespace elbo::ops::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
@@ -172,9 +184,9 @@ struct Where : WithoutAttributes, WithoutKernel {
     }
 };
 
-}  // namespace
+} // namespace
 
 void add_binary(OpTable& table) { add_ops<Add, Sub, Mul, Div, Max, Min, Greater, Where>(table); }
 
-}  // namespace elbo::ops
+} // namespace elbo::ops
 #endif

@@ -163,7 +163,7 @@ HWY_INLINE void Map2(const core::TileCall& c, F f) {
     Map2As<false, false>(c, f);
 }
 
-}  // namespace elbo::ops::HWY_NAMESPACE
+} // namespace elbo::ops::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #endif

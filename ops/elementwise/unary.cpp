@@ -11,9 +11,12 @@
 HWY_BEFORE_NAMESPACE();
 namespace elbo::ops::HWY_NAMESPACE {
 
-#define ELBO_TILE(FUNCTION, EXPRESSION) \
-    void FUNCTION(const core::TileCall& c) { \
-        Map1(c, [](auto d, auto x) HWY_ATTR { (void)d; return EXPRESSION; }); \
+#define ELBO_TILE(FUNCTION, EXPRESSION)       \
+    void FUNCTION(const core::TileCall& c) {  \
+        Map1(c, [](auto d, auto x) HWY_ATTR { \
+            (void)d;                          \
+            return EXPRESSION;                \
+        });                                   \
     }
 ELBO_TILE(CopyTile, x)
 ELBO_TILE(NegTile, hn::Neg(x))
@@ -38,17 +41,17 @@ core::TileFn UnaryTile(std::string_view name) {
     const struct {
         std::string_view name;
         core::TileFn tile;
-    } all[] = {{"copy", CopyTile},       {"neg", NegTile},     {"abs", AbsTile},         {"sign", SignTile},
-               {"floor", FloorTile},     {"exp", ExpTile},     {"expm1", Expm1Tile},     {"log", LogTile},
-               {"log1p", Log1pTile},     {"sqrt", SqrtTile},   {"square", SquareTile},   {"sin", SinTile},
-               {"cos", CosTile},         {"tanh", TanhTile},   {"sigmoid", SigmoidTile}, {"softplus", SoftplusTile},
+    } all[] = {{"copy", CopyTile},   {"neg", NegTile},   {"abs", AbsTile},         {"sign", SignTile},
+               {"floor", FloorTile}, {"exp", ExpTile},   {"expm1", Expm1Tile},     {"log", LogTile},
+               {"log1p", Log1pTile}, {"sqrt", SqrtTile}, {"square", SquareTile},   {"sin", SinTile},
+               {"cos", CosTile},     {"tanh", TanhTile}, {"sigmoid", SigmoidTile}, {"softplus", SoftplusTile},
                {"relu", ReluTile}};
     for (const auto& one : all)
         if (one.name == name) return one.tile;
     return nullptr;
 }
 
-}  // namespace elbo::ops::HWY_NAMESPACE
+} // namespace elbo::ops::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
@@ -145,11 +148,12 @@ struct Relu : Unary<Relu> {
     static Var adjoint(Var, Var y, Var g) { return g * greater(y, 0.0); }
 };
 
-}  // namespace
+} // namespace
 
 void add_unary(OpTable& table) {
-    add_ops<Neg, Abs, Sign, Floor, Exp, Expm1, Log, Log1p, Sqrt, Square, Sin, Cos, Tanh, Sigmoid, Softplus, Relu>(table);
+    add_ops<Neg, Abs, Sign, Floor, Exp, Expm1, Log, Log1p, Sqrt, Square, Sin, Cos, Tanh, Sigmoid, Softplus, Relu>(
+        table);
 }
 
-}  // namespace elbo::ops
+} // namespace elbo::ops
 #endif

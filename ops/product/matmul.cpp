@@ -39,8 +39,8 @@ struct Matmul : WithoutTile, WithoutKernel {
     }
 };
 
-}  // namespace
+} // namespace
 
 void add_matmul(OpTable& table) { add_ops<Matmul>(table); }
 
-}  // namespace elbo::ops
+} // namespace elbo::ops

@@ -138,7 +138,7 @@ template <class Call, class T>
 void take_max(const Call& c, const T* in, T* out) {
     std::fill_n(out, c.out_dims.numel(), -std::numeric_limits<T>::infinity());
     each_reduced(c, [&](std::int64_t i, std::int64_t at) {
-        if (in[i] > out[at] || in[i] != in[i]) out[at] = in[i];  // NaN stays
+        if (in[i] > out[at] || in[i] != in[i]) out[at] = in[i]; // NaN stays
     });
 }
 
@@ -165,8 +165,8 @@ struct MaxOver : WithoutTile {
     }
 };
 
-}  // namespace
+} // namespace
 
 void add_reductions(OpTable& table) { add_ops<Sum, MaxOver>(table); }
 
-}  // namespace elbo::ops
+} // namespace elbo::ops

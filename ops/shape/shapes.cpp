@@ -56,7 +56,7 @@ struct BroadcastTo : WithoutKernel {
         if (!both || !(*both == to)) throw ShapeError{"does not broadcast to " + to.text()};
         return to;
     }
-    static void gradient(Adjoint& a) { a.give(0, a.g); }  // the sweep sums it back
+    static void gradient(Adjoint& a) { a.give(0, a.g); } // the sweep sums it back
     static TileFn tile() { return unary_tile("copy"); }
     static void reference(const ReferenceCall& c) {
         each_broadcast(c, [&](std::int64_t i, const auto& at) { c.out[i] = c.in[0][at[0]]; });
@@ -134,8 +134,8 @@ struct Pad : WithoutTile {
     }
 };
 
-}  // namespace
+} // namespace
 
 void add_shapes(OpTable& table) { add_ops<Reshape, BroadcastTo, Slice, Pad>(table); }
 
-}  // namespace elbo::ops
+} // namespace elbo::ops

@@ -83,7 +83,7 @@ void NoiseFill(bool normal, core::Noise noise, std::uint32_t stream, std::size_t
 
 #endif
 
-}  // namespace elbo::ops::HWY_NAMESPACE
+} // namespace elbo::ops::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
@@ -128,9 +128,9 @@ struct UniformNoise : NoiseOp<UniformNoise, false> {
     static constexpr auto name = "uniform";
 };
 
-}  // namespace
+} // namespace
 
 void add_noise(OpTable& table) { add_ops<Normal, UniformNoise>(table); }
 
-}  // namespace elbo::ops
+} // namespace elbo::ops
 #endif

@@ -90,8 +90,8 @@ struct StopGradient : WithoutAttributes, WithoutKernel, WithoutTile {
     static void reference(const ReferenceCall& c) { std::copy_n(c.in[0], c.out_dims.numel(), c.out); }
 };
 
-}  // namespace
+} // namespace
 
 void add_sources(OpTable& table) { add_ops<Constant, Iota, Tensor, Input, Assign, StopGradient>(table); }
 
-}  // namespace elbo::ops
+} // namespace elbo::ops

@@ -46,7 +46,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
     return row.back();
 }
 
-}  // namespace
+} // namespace
 
 /// One CSV file.
 struct Csv : DataSet {
@@ -163,20 +163,16 @@ private:
         std::size_t index = 0;
         auto [end, problem] = std::from_chars(label.data(), label.data() + label.size(), index);
         bool number = problem == std::errc() && end == label.data() + label.size();
-        if (found != names_.end())
-            label_column_ = std::size_t(found - names_.begin());
-        else if (number && index < columns_)
-            label_column_ = index;
-        else
-            no_such_label(lines);
+        if (found != names_.end()) label_column_ = std::size_t(found - names_.begin());
+        else if (number && index < columns_) label_column_ = index;
+        else no_such_label(lines);
         if (width_ > 0) return;
         lines.fail_at(1, "there is no column besides the label" + hint(names_.empty() ? "" : names_[0]));
     }
 
     [[noreturn]] void no_such_label(const Lines& lines) const {
         std::string last = std::to_string(columns_ - 1), why = "there is no column " + shown(label);
-        if (names_.empty())
-            lines.fail(why + "; the file has no header, so give the label's number, 0 to " + last);
+        if (names_.empty()) lines.fail(why + "; the file has no header, so give the label's number, 0 to " + last);
         std::string list;
         for (std::size_t i = 0; i < columns_ && i < 20; ++i) list += (i ? ", " : "") + shown(names_[i]);
         if (columns_ > 20) list += " and " + std::to_string(columns_ - 20) + " more";
@@ -208,10 +204,8 @@ private:
             if (reading == Reading::number && !is_label && std::abs(v) > std::numeric_limits<float>::max())
                 reading = Reading::too_large;
             if (reading != Reading::number) refuse(lines, i, fields[i], reading);
-            if (is_label)
-                labels_.push_back(v);
-            else
-                values_.push_back(float(v));
+            if (is_label) labels_.push_back(v);
+            else values_.push_back(float(v));
         }
     }
 

@@ -153,4 +153,4 @@ private:
     std::size_t at_ = 0, end_ = 0, number_ = 0;
 };
 
-}  // namespace gz
+} // namespace gz

@@ -154,25 +154,24 @@ struct Split {
     }
 };
 
-}  // namespace
+} // namespace
 
 /// Whatever --data.path names.
 struct Idx : DataSet {
     std::string path;
 
     void parameters(auto& p) {
-        p("path", path, "folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-..., each as it is or .gz; "
-                        "or one images file");
+        p("path", path,
+          "folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-..., each as it is or .gz; "
+          "or one images file");
     }
 
     elbo_rows open() override {
         for (Split& split : splits_) split = {};
         fs::path from = where();
         std::error_code ignored;
-        if (fs::is_directory(from, ignored))
-            load_folder(from);
-        else
-            splits_[ELBO_TRAIN].load_from(from, labels_beside(from));
+        if (fs::is_directory(from, ignored)) load_folder(from);
+        else splits_[ELBO_TRAIN].load_from(from, labels_beside(from));
         check_splits();
         return describe();
     }
@@ -182,8 +181,7 @@ struct Idx : DataSet {
         std::size_t width = images.width();
         for (std::int64_t i = 0; i < n; ++i, out += width) {
             std::size_t at = known(images, split, rows[i]) * width;
-            if (images.type == u8)
-                std::copy_n(images.bytes.data() + at, width, out);
+            if (images.type == u8) std::copy_n(images.bytes.data() + at, width, out);
             else
                 for (std::size_t k = 0; k < width; ++k) out[k] = float(images.value(at + k));
         }
@@ -233,7 +231,8 @@ private:
         fs::path train = either(folder / "train-images-idx3-ubyte");
         fs::path test = either(folder / "t10k-images-idx3-ubyte");
         if (train.empty())
-            throw std::runtime_error(folder.string() + ": there is no train-images-idx3-ubyte[.gz] in this folder; "
+            throw std::runtime_error(folder.string() +
+                                     ": there is no train-images-idx3-ubyte[.gz] in this folder; "
                                      "a file of another name can be given by itself: --data.path FILE");
         splits_[ELBO_TRAIN].load_from(train, either(folder / "train-labels-idx1-ubyte"));
         if (!test.empty()) splits_[ELBO_TEST].load_from(test, either(folder / "t10k-labels-idx1-ubyte"));

@@ -60,7 +60,7 @@ bool inside(double u, double v) {
 template <int shape>
 void draw(const Factors& f, std::int64_t size, float* out) {
     constexpr int fine = 4;
-    constexpr double largest = 0.22;  // radius at scale 1, in pictures; half a pixel stays black at every border
+    constexpr double largest = 0.22; // radius at scale 1, in pictures; half a pixel stays black at every border
     double radius = largest * double(size) * f.scale, border = largest * double(size) + 0.5;
     double cx = border + f.x * (double(size) - 2 * border), cy = border + f.y * (double(size) - 2 * border);
     double c = std::cos(f.angle) / radius, s = std::sin(f.angle) / radius;
@@ -77,7 +77,7 @@ void draw(const Factors& f, std::int64_t size, float* out) {
         }
 }
 
-}  // namespace
+} // namespace
 
 /// White sprites on black.
 struct Shapes : DataSet {

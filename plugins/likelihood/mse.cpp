@@ -5,8 +5,10 @@ using namespace elbo;
 struct Mse : Likelihood {
     std::string reduction = "sum";
     void parameters(auto& p) {
-        p("reduction", reduction, "over the values of an example; mean hides a KL weight of 1/D, and is here to copy "
-          "published settings", one_of("sum|mean"));
+        p("reduction", reduction,
+          "over the values of an example; mean hides a KL weight of 1/D, and is here to copy "
+          "published settings",
+          one_of("sum|mean"));
     }
 
     bool density() const override { return false; }

@@ -31,4 +31,6 @@ struct Adam : Optimizer {
 private:
     static Var correction(Var t, double beta) { return beta > 0 ? -expm1(std::log(beta) * t) : constant(t, 1); }
 };
-ELBO_PLUGIN("optimizer_adam", "1.0.0", "optimizer/adam") { plugin.add<Adam>("adam", "adaptive moments; AdamW with decoupled"); }
+ELBO_PLUGIN("optimizer_adam", "1.0.0", "optimizer/adam") {
+    plugin.add<Adam>("adam", "adaptive moments; AdamW with decoupled");
+}

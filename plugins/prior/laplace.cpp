@@ -9,4 +9,6 @@ struct Laplace : Prior {
     Var log_prob(Var z) const override { return sum(-abs(z) / scale - std::log(2 * scale), {-1}); }
     Var sample(Var like) const override { return laplace_like(like) * scale; }
 };
-ELBO_PLUGIN("laplace", "1.0.0", "prior/laplace") { plugin.add<Laplace>("laplace", "independent double-exponential latents"); }
+ELBO_PLUGIN("laplace", "1.0.0", "prior/laplace") {
+    plugin.add<Laplace>("laplace", "independent double-exponential latents");
+}

@@ -39,8 +39,11 @@ private:
         Shape u{components};
         for (std::int64_t d : data_shape(like)) u.push_back(d);
         const auto [low, high] = data_range(like);
-        Var inputs = parameter(like, "pseudo_inputs", u, init == "data" ? Init::data_rows() : Init::normal(mean, deviation));
+        Var inputs =
+            parameter(like, "pseudo_inputs", u, init == "data" ? Init::data_rows() : Init::normal(mean, deviation));
         return the<Posterior>(like).parameters_of(the<Encoder>(like).features(clamp(inputs, low, high)));
     }
 };
-ELBO_PLUGIN("prior_vamp", "1.0.0", "prior/vamp") { plugin.add<Vamp>("vamp", "mixture of posteriors of learned pseudo-inputs"); }
+ELBO_PLUGIN("prior_vamp", "1.0.0", "prior/vamp") {
+    plugin.add<Vamp>("vamp", "mixture of posteriors of learned pseudo-inputs");
+}

@@ -11,10 +11,10 @@ constexpr elbo::detail::Note<sizeof kText> note_of_next_year() {
 }
 __attribute__((section(".note.elbo"), used, aligned(4))) constexpr auto elbo_note = note_of_next_year();
 
-}  // namespace
+} // namespace
 
 extern "C" {
 extern __attribute__((visibility("default"))) const elbo_entry elbo_plugin;
 __attribute__((used)) const elbo_entry elbo_plugin = {sizeof(elbo_entry), ELBO_ABI_MAJOR, ELBO_ABI_MINOR + 1,
-                                                      "from_next_year", "1.0.0", nullptr};
+                                                      "from_next_year",   "1.0.0",        nullptr};
 }

@@ -6,4 +6,4 @@ namespace {
 __attribute__((section(".note.elbo"), used, aligned(4))) constexpr auto elbo_note =
     elbo::detail::make_note("hollow\n1.0.0\nprior/hollow");
 
-}  // namespace
+} // namespace

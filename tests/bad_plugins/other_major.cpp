@@ -22,10 +22,10 @@ constexpr elbo::detail::Note<sizeof kText> note_of_major_2() {
 }
 __attribute__((section(".note.elbo"), used, aligned(4))) constexpr auto elbo_note = note_of_major_2();
 
-}  // namespace
+} // namespace
 
 extern "C" {
 extern __attribute__((visibility("default"))) const elbo_entry elbo_plugin;
-__attribute__((used)) const elbo_entry elbo_plugin = {sizeof(elbo_entry), ELBO_ABI_MAJOR, 0, "from_tomorrow", "2.0.0",
-                                                      nullptr};
+__attribute__((used))
+const elbo_entry elbo_plugin = {sizeof(elbo_entry), ELBO_ABI_MAJOR, 0, "from_tomorrow", "2.0.0", nullptr};
 }

@@ -116,7 +116,7 @@ void check_build(const std::string& compiler) {
     CHECK(std::get<double>(part.values().at(0).value) == 2);
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("abi.h: no table, field or number has moved") {
     if (sizeof(void*) != 8) return;

@@ -44,7 +44,7 @@ void* take(std::size_t n, std::size_t alignment, void* caller) {
     return p;
 }
 
-}  // namespace
+} // namespace
 
 // Not inlined: the caller is looked at, and the compiler would compare a `new` with the `free` it sees.
 #define ELBO_KEPT __attribute__((noinline))
@@ -95,7 +95,7 @@ std::vector<Chosen> vae(const std::string& prior, const std::string& optimizer) 
     return out;
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("allocation: the count sees ordinary, array and aligned allocations of this thread only") {
     const Count c = counted([] {
@@ -121,7 +121,7 @@ TEST_CASE("allocation: steps after the first and the loader's next allocate noth
             CAPTURE(prior);
             auto session = make_session(make_parts(vae(prior, optimizer)), {4, rows.dims(), 0, 1, 1, 6});
             core::Loader loader(rows, 16, 1, 0, 0);
-            for (int i = 0; i < 2 * loader.batches_per_epoch(); ++i) {  // both sizes of batch
+            for (int i = 0; i < 2 * loader.batches_per_epoch(); ++i) { // both sizes of batch
                 const core::Batch b = loader.next();
                 REQUIRE(session->step(b.x, b.rows).finite);
             }

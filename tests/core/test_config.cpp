@@ -59,7 +59,7 @@ RunConfig read_back(const TempFolder& t, const RunConfig& config) {
     return resolve(settings_of(read_config(t / "config.toml")), registry());
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("resolve: fills in the parts a model uses, the optimizer and every default") {
     const RunConfig c = resolved({});

@@ -11,8 +11,8 @@
 #include <limits>
 #include <optional>
 
-#include "core/files/arrays.hpp"
 #include "core/base/error.hpp"
+#include "core/files/arrays.hpp"
 #include "tests/support.hpp"
 
 using namespace elbo::core;
@@ -59,7 +59,7 @@ std::string on_a_full_disk(Call call) {
     return {text, std::size_t(std::max<ssize_t>(got, 0))};
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("write_atomically: writes all bytes and leaves no temporary") {
     TempFolder folder;

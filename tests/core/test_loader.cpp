@@ -79,7 +79,7 @@ struct Troubled : DataSet {
     }
 };
 
-}  // namespace
+} // namespace
 
 TEST_CASE("loader: each epoch is a permutation of all rows, its last batch smaller") {
     Numbered data;

@@ -46,7 +46,7 @@ std::string reading_with(const TempFolder& t, std::size_t offset, const std::str
     return reading(t / "changed.so");
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("read_manifest: gives name, version, interface and parts of real plugins") {
     const auto stranger = read_manifest(ELBO_TEST_PLUGIN_DIR "/good_prior.so");
@@ -91,7 +91,9 @@ TEST_CASE("read_manifest: files of other kinds are no plugins") {
     TempFolder t;
     put(t / "empty", "");
     put(t / "text", "#!/bin/sh\n");
-    put(t / "magic", "\x7f" "ELF");
+    put(t / "magic",
+        "\x7f"
+        "ELF");
     for (const auto& file : {t / "empty", t / "text", t / "magic", t.path, std::filesystem::path("/dev/null"),
                              std::filesystem::path("/proc/self/exe"), std::filesystem::path(ELBO_RUNNER)})
         CHECK_MESSAGE(reading(file) == "no plugin", file.string());

@@ -16,7 +16,7 @@ double auc(const std::vector<double>& scores, const std::vector<int>& labels) { 
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-}  // namespace
+} // namespace
 
 TEST_CASE("roc_auc: gives the values of scikit-learn's documentation and of perfect and reversed orders") {
     CHECK(auc({0.1, 0.4, 0.35, 0.8}, {0, 0, 1, 1}) == 0.75);

@@ -21,11 +21,11 @@ TEST_CASE("sheet: rows of images with grey around, between and in empty cells") 
     CHECK(p.height == 5);
     CHECK(p.channels == 1);
     const std::uint8_t g = 128;
-    CHECK(p.pixels == Bytes{g, g, g,   g,   g, g,   g,  //
-                            g, 0, 255, g, 255, 0,   g,  //
-                            g, g, g,   g,   g, g,   g,  //
-                            g, 255, 255, g, g, g,   g,  //
-                            g, g, g,   g,   g, g,   g});
+    CHECK(p.pixels == Bytes{g, g,   g,   g, g,   g, g, //
+                            g, 0,   255, g, 255, 0, g, //
+                            g, g,   g,   g, g,   g, g, //
+                            g, 255, 255, g, g,   g, g, //
+                            g, g,   g,   g, g,   g, g});
 }
 
 TEST_CASE("sheet: has no more columns than images, and needs no gap") {
@@ -66,15 +66,15 @@ TEST_CASE("pairs: outputs stand below their inputs, with a wider gap between blo
     const std::uint8_t g = 128;
     CHECK(p.width == 5);
     CHECK(p.height == 10);
-    CHECK(p.pixels == Bytes{g, g,   g, g,   g,  //
-                            g, 51,  g, 102, g,  //
-                            g, g,   g, g,   g,  //
-                            g, 0,   g, 255, g,  //
-                            g, g,   g, g,   g,  //
-                            g, g,   g, g,   g,  //
-                            g, 153, g, g,   g,  //
-                            g, g,   g, g,   g,  //
-                            g, 0,   g, g,   g,  //
+    CHECK(p.pixels == Bytes{g, g,   g, g,   g, //
+                            g, 51,  g, 102, g, //
+                            g, g,   g, g,   g, //
+                            g, 0,   g, 255, g, //
+                            g, g,   g, g,   g, //
+                            g, g,   g, g,   g, //
+                            g, 153, g, g,   g, //
+                            g, g,   g, g,   g, //
+                            g, 0,   g, g,   g, //
                             g, g,   g, g,   g});
 }
 

@@ -34,7 +34,7 @@ Error error_of(F f) {
 
 bool has(const Error& e, const std::string& text) { return std::string(e.what()).find(text) != std::string::npos; }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("Registry: knows the parts of a folder without loading any") {
     Registry r;
@@ -189,7 +189,7 @@ TEST_CASE("Registry: a plugin cut anywhere is refused or loads, and never crashe
     TempFolder t;
     const std::string bytes = get(plugin("good_prior"));
     int crashed = 0;
-    const std::size_t step = std::max<std::size_t>(64, bytes.size() / 200 / 64 * 64);  // each cut is a process
+    const std::size_t step = std::max<std::size_t>(64, bytes.size() / 200 / 64 * 64); // each cut is a process
     for (std::size_t n = 0; n < bytes.size(); n += step) {
         // A file of its own each time: the dynamic loader takes the same file for the same library.
         const fs::path file = t / ("cut" + std::to_string(n) + ".so");

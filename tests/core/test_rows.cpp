@@ -96,7 +96,7 @@ core::Assembly assembled(const Table& t, const std::vector<std::pair<std::string
     return core::assemble(core::resolve(settings(t, more), plugins()), plugins(), ops::table(), executor("dnnl"));
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("rows: scale none and auto leave a table as it is, unit maps its range to 0..1") {
     Table t("1,-3\n5,7\n2,2\n");
@@ -210,8 +210,12 @@ TEST_CASE("rows: the hash changes with the data, not with the path") {
     CHECK(a.rows().hash() == b.rows().hash());
     CHECK(a.rows().hash() != c.rows().hash());
     auto drawn = [](std::int64_t seed) {
-        auto part = make_part({"data", "shapes", {{"count", std::int64_t(30)}, {"test_count", std::int64_t(5)},
-                                                  {"size", std::int64_t(8)}, {"seed", seed}}});
+        auto part = make_part({"data",
+                               "shapes",
+                               {{"count", std::int64_t(30)},
+                                {"test_count", std::int64_t(5)},
+                                {"size", std::int64_t(8)},
+                                {"seed", seed}}});
         return Rows(*part, {}).hash();
     };
     CHECK(drawn(1) == drawn(1));

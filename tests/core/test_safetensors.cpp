@@ -51,7 +51,7 @@ const std::string kFromPython = file_of(
                 "\0\0\x80\x3f\0\0\0\x40\0\0\x40\x40\0\0\0\xbf\x01\x02\xff",
                 43));
 
-}  // namespace
+} // namespace
 
 TEST_CASE("SafetensorsFile: reads what Python wrote") {
     TempFolder folder;
@@ -249,9 +249,11 @@ TEST_CASE("write_safetensors: gives the bytes of the format, data on a multiple 
     const std::uint8_t u[] = {1, 2, 255};
     const double s = 0.1;
     const std::int64_t n[] = {7, -1};
-    const StoredTensor tensors[] = {
-        {"w", {2, 2}, w}, {"u", {3}, u}, {"s", {}, &s}, {"n", {2}, n},
-        {"e", {0, 5}, static_cast<const float*>(nullptr)}};
+    const StoredTensor tensors[] = {{"w", {2, 2}, w},
+                                    {"u", {3}, u},
+                                    {"s", {}, &s},
+                                    {"n", {2}, n},
+                                    {"e", {0, 5}, static_cast<const float*>(nullptr)}};
     write_safetensors(folder / "a", tensors, {{"kind", "vae"}, {"by", "\"r\xc3\xa9\"\n"}});
     const std::string header =
         "{\"__metadata__\":{\"by\":\"\\\"r\xc3\xa9\\\"\\n\",\"kind\":\"vae\"},"
@@ -261,9 +263,10 @@ TEST_CASE("write_safetensors: gives the bytes of the format, data on a multiple 
         R"("n":{"dtype":"I64","shape":[2],"data_offsets":[27,43]},)"
         R"("e":{"dtype":"F32","shape":[0,5],"data_offsets":[43,43]}})";
     const std::size_t padded = (header.size() + 7) / 8 * 8;
-    const std::string data("\0\0\x80\x3f\0\0\0\x40\0\0\x40\x40\0\0\0\xbf\x01\x02\xff\x9a\x99\x99\x99\x99\x99\xb9\x3f"
-                           "\x07\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff",
-                           43);
+    const std::string data(
+        "\0\0\x80\x3f\0\0\0\x40\0\0\x40\x40\0\0\0\xbf\x01\x02\xff\x9a\x99\x99\x99\x99\x99\xb9\x3f"
+        "\x07\0\0\0\0\0\0\0\xff\xff\xff\xff\xff\xff\xff\xff",
+        43);
     CHECK(get(folder / "a") == file_of(header + std::string(padded - header.size(), ' '), data));
 
     SafetensorsFile file(folder / "a");

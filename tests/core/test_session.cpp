@@ -106,7 +106,7 @@ void must_say(const std::string& why, std::initializer_list<const char*> pieces)
     for (const char* piece : pieces) CHECK_MESSAGE(why.find(piece) != std::string::npos, why);
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("session: the same seed gives the same bits after 5 steps, another seed others") {
     for (const char* prior : {"standard_normal", "laplace", "vamp"}) {

@@ -30,10 +30,14 @@ using ops::Doubles;
 
 /// Why an op has no gradient; these are checked to give none.
 inline const std::map<std::string, std::string>& without_gradient() {
-    static const std::map<std::string, std::string> all = {
-        {"constant", "source"}, {"iota", "source"},   {"tensor", "source"},
-        {"input", "source"},    {"normal", "source"}, {"uniform", "source"},
-        {"assign", "the end of a program"}, {"stop_gradient", "its purpose"}};
+    static const std::map<std::string, std::string> all = {{"constant", "source"},
+                                                           {"iota", "source"},
+                                                           {"tensor", "source"},
+                                                           {"input", "source"},
+                                                           {"normal", "source"},
+                                                           {"uniform", "source"},
+                                                           {"assign", "the end of a program"},
+                                                           {"stop_gradient", "its purpose"}};
     return all;
 }
 
@@ -75,18 +79,37 @@ inline std::string label(const core::Op& op, const Case& c) {
 
 /// 513 and 1000 are just over one tile and just under two; 7 and 13 leave SIMD tails.
 inline const std::vector<Dims>& some_shapes() {
-    static const std::vector<Dims> all = {{},      {0},      {0, 3},   {3, 0},    {1},       {1, 1},
-                                          {7, 13}, {1, 17},  {3, 513}, {2, 1000}, {2, 3, 4}, {2, 3, 1, 5}};
+    static const std::vector<Dims> all = {{},      {0},     {0, 3},   {3, 0},    {1},       {1, 1},
+                                          {7, 13}, {1, 17}, {3, 513}, {2, 1000}, {2, 3, 4}, {2, 3, 1, 5}};
     return all;
 }
 
 inline const std::vector<std::pair<Dims, Dims>>& some_pairs() {
-    static const std::vector<std::pair<Dims, Dims>> all = {
-        {{}, {}},           {{}, {7, 13}},        {{7, 13}, {}},      {{0}, {0}},          {{0, 3}, {3}},
-        {{3, 0}, {3, 1}},   {{0}, {}},            {{1}, {1, 1}},      {{4, 1}, {3}},       {{2, 3, 4}, {3, 1}},
-        {{7, 13}, {7, 13}}, {{2, 3, 4}, {2, 1, 4}}, {{7, 13}, {13}},  {{7, 13}, {7, 1}},   {{1, 17}, {5, 1}},
-        {{3, 513}, {513}},  {{3, 513}, {3, 1}},   {{513}, {3, 1}},    {{2, 1000}, {1000}}, {{2, 1000}, {2, 1000}},
-        {{2, 3, 1, 5}, {4, 5}}, {{3, 1, 300}, {5, 1}}, {{3, 1, 30}, {5, 1}}, {{3, 1}, {1, 3}}, {{40, 3, 5}, {3, 1}}};
+    static const std::vector<std::pair<Dims, Dims>> all = {{{}, {}},
+                                                           {{}, {7, 13}},
+                                                           {{7, 13}, {}},
+                                                           {{0}, {0}},
+                                                           {{0, 3}, {3}},
+                                                           {{3, 0}, {3, 1}},
+                                                           {{0}, {}},
+                                                           {{1}, {1, 1}},
+                                                           {{4, 1}, {3}},
+                                                           {{2, 3, 4}, {3, 1}},
+                                                           {{7, 13}, {7, 13}},
+                                                           {{2, 3, 4}, {2, 1, 4}},
+                                                           {{7, 13}, {13}},
+                                                           {{7, 13}, {7, 1}},
+                                                           {{1, 17}, {5, 1}},
+                                                           {{3, 513}, {513}},
+                                                           {{3, 513}, {3, 1}},
+                                                           {{513}, {3, 1}},
+                                                           {{2, 1000}, {1000}},
+                                                           {{2, 1000}, {2, 1000}},
+                                                           {{2, 3, 1, 5}, {4, 5}},
+                                                           {{3, 1, 300}, {5, 1}},
+                                                           {{3, 1, 30}, {5, 1}},
+                                                           {{3, 1}, {1, 3}},
+                                                           {{40, 3, 5}, {3, 1}}};
     return all;
 }
 
@@ -130,7 +153,7 @@ inline std::vector<Case> reduction_cases(bool of_nothing) {
 
 inline std::vector<Case> matmul_cases() {
     std::vector<Case> out;
-    const std::int64_t sizes[][3] = {{7, 13, 5}, {1, 17, 1}, {1, 1, 1}, {0, 3, 2},   {3, 0, 2},
+    const std::int64_t sizes[][3] = {{7, 13, 5}, {1, 17, 1}, {1, 1, 1}, {0, 3, 2},    {3, 0, 2},
                                      {2, 3, 0},  {5, 1, 3},  {1, 7, 9}, {33, 65, 17}, {3, 513, 2}};
     for (const auto& [m, k, n] : sizes)
         for (bool ta : {false, true})
@@ -153,10 +176,8 @@ inline std::vector<Case> shape_cases(const std::string& op) {
         to({4, 5}, {2, 3, 4, 5});
     }
     auto cut = [&](const Dims& d, std::int64_t axis, std::int64_t a, std::int64_t b) {
-        if (op == "slice")
-            out.push_back({{d}, {integer("axis", axis), integer("begin", a), integer("end", b)}});
-        else
-            out.push_back({{d}, {integer("axis", axis), integer("before", a), integer("after", b)}});
+        if (op == "slice") out.push_back({{d}, {integer("axis", axis), integer("begin", a), integer("end", b)}});
+        else out.push_back({{d}, {integer("axis", axis), integer("before", a), integer("after", b)}});
     };
     cut({1}, 0, 0, 1), cut({1, 1}, 1, 0, 0), cut({0, 3}, 1, 1, 2), cut({3, 0}, 0, 1, 3), cut({7, 13}, 0, 2, 5);
     cut({7, 13}, 1, 3, 13), cut({1, 17}, -1, 0, 9), cut({2, 1000}, 1, 1, 514), cut({2, 3, 4}, 1, 1, 3);
@@ -205,7 +226,7 @@ inline std::vector<Doubles> operands(const core::Op& op, const Case& c, std::uin
             else v = -2 + 4 * u;
             v = double(float(v));
         }
-        if (name == "max_over") {  // all different
+        if (name == "max_over") { // all different
             for (std::size_t i = 0; i < x.size(); ++i) x[i] = double(float(0.01 * double(i)));
             for (std::size_t i = x.size(); i > 1; --i) std::swap(x[i - 1], x[draw.below(std::uint32_t(i))]);
         }
@@ -336,4 +357,4 @@ struct Mlp {
     }
 };
 
-}  // namespace elbo::cases
+} // namespace elbo::cases

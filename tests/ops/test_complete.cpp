@@ -1,8 +1,8 @@
 // What an op must have is checked by the compiler: these say that each missing piece is one too many.
 #include <doctest/doctest.h>
 
-#include "ops/support.hpp"
 #include "ops/backend/threads.hpp"
+#include "ops/support.hpp"
 
 #include <limits>
 
@@ -44,7 +44,7 @@ static_assert(!elbo::core::CompleteOp<WithoutShape>);
 static_assert(!elbo::core::CompleteOp<WithoutName>);
 static_assert(!elbo::core::CompleteOp<WithoutAWayToRun>);
 
-}  // namespace
+} // namespace
 
 TEST_CASE("an op becomes one only when it is whole") {
     const elbo::core::Op op = elbo::core::make_op<Whole>();

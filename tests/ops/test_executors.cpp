@@ -54,14 +54,14 @@ Worst compare(const std::vector<Doubles>& reference, const std::vector<std::vect
     return w;
 }
 
-#define CHECK_CLOSE(WORST) \
-    do { \
+#define CHECK_CLOSE(WORST)       \
+    do {                         \
         const Worst& w_ = WORST; \
-        CAPTURE(w_.output); \
-        CAPTURE(w_.index); \
-        CAPTURE(w_.reference); \
-        CAPTURE(w_.got); \
-        CHECK(w_.excess <= 1); \
+        CAPTURE(w_.output);      \
+        CAPTURE(w_.index);       \
+        CAPTURE(w_.reference);   \
+        CAPTURE(w_.got);         \
+        CHECK(w_.excess <= 1);   \
     } while (false)
 
 /// What one value in f32 has to be when f64 says `reference`.
@@ -121,11 +121,9 @@ Evaluated evaluate(const core::Op& op, const std::vector<Doubles>& x) {
     return {in_f64(*p, values)[0], in_f32(p, values)[0]};
 }
 
-bool elementwise(const core::Op& op) {
-    return op.runs == core::Runs::elementwise && op.attributes.empty();
-}
+bool elementwise(const core::Op& op) { return op.runs == core::Runs::elementwise && op.attributes.empty(); }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("every op: dnnl equals the f64 reference, fused and unfused, 1 and 2 threads") {
     for (const core::Op* op : ops::table().all())
@@ -160,8 +158,8 @@ TEST_CASE("sources: dnnl gives what the reference gives") {
         CAPTURE(d.text());
         core::Recording r(ops::table(), nullptr, "test");
         Var x = r.input("x", d);
-        std::vector<core::NamedNode> outputs{{"c", constant(x, 2.5, d.list()).node}, {"x", x.node},
-                                             {"u", uniform_like(x).node}};
+        std::vector<core::NamedNode> outputs{
+            {"c", constant(x, 2.5, d.list()).node}, {"x", x.node}, {"u", uniform_like(x).node}};
         if (d.rank) outputs.push_back({"i", iota(x, d.list()).node});
         for (bool fuse : {true, false}) {
             const auto p =
@@ -183,12 +181,12 @@ TEST_CASE("every op of one value: NaN, infinities, zeros, huge and tiny values a
         Doubles x = special_values(name);
         // sin and cos: the argument is reduced in f32, so the error is absolute.
         const double absolute = name == "sin" || name == "cos" ? 2e-6 : kTiny;
-        for (int shift = 0; shift < 9; ++shift) {  // every value meets the SIMD loop and its tail
+        for (int shift = 0; shift < 9; ++shift) { // every value meets the SIMD loop and its tail
             std::rotate(x.begin(), x.begin() + 1, x.end());
             const Evaluated e = evaluate(*op, {x});
             CHECK(first_difference(e.reference, e.got, 1e-5, absolute, {x}) == "");
         }
-        for (double value : x) {  // one value for all: another loop
+        for (double value : x) { // one value for all: another loop
             const Evaluated e = evaluate(*op, {{value}});
             CHECK(first_difference(e.reference, e.got, 1e-5, absolute, {{value}}) == "");
         }
@@ -214,8 +212,9 @@ TEST_CASE("elementwise functions: 1e-6 of the reference over their whole range")
     const struct {
         const char* op;
         double low, high;
-    } ranges[] = {{"exp", -85, 85}, {"expm1", -20, 85}, {"log", 1e-6, 1e6}, {"log1p", -0.99, 1e4}, {"tanh", -12, 12},
-                  {"sigmoid", -85, 40}, {"softplus", -80, 80}, {"sqrt", 0, 1e6}, {"sin", -3, 3}, {"cos", -1.5, 1.5}};
+    } ranges[] = {{"exp", -85, 85},  {"expm1", -20, 85},   {"log", 1e-6, 1e6},    {"log1p", -0.99, 1e4},
+                  {"tanh", -12, 12}, {"sigmoid", -85, 40}, {"softplus", -80, 80}, {"sqrt", 0, 1e6},
+                  {"sin", -3, 3},    {"cos", -1.5, 1.5}};
     for (const auto& range : ranges) {
         CAPTURE(range.op);
         Doubles x;

@@ -98,7 +98,7 @@ void check_plan(const Program& p) {
                 CHECK(p.place(in).in == Place::In::slab);
         }
         if (p.nodes[i].op->runs != Runs::assign) continue;
-        for (std::size_t k = 0; k < p.nodes.size(); ++k)  // every other reader of the tensor runs before its update
+        for (std::size_t k = 0; k < p.nodes.size(); ++k) // every other reader of the tensor runs before its update
             for (NodeId in : p.nodes[k].inputs)
                 if (core::freezing::source(p, in) == p.nodes[i].inputs[0] && unit[k] >= 0) CHECK(unit[k] <= unit[i]);
     }
@@ -119,7 +119,7 @@ double seconds(int ops) {
     return best;
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("mlp with adam: fused equals unfused to 1e-6 and the reference to 1e-4 over three steps") {
     const std::int64_t batch = 33, data = 45, hidden = 70;
@@ -199,7 +199,7 @@ TEST_CASE("freezing: equal nodes merge, constants fold, what nobody needs is gon
     const std::vector<core::NamedNode> outputs{{"y", (y * three * 1.0 + 0.0).node}};
     const auto p = core::freeze(r.tape, {.purpose = "test", .outputs = outputs, .assignments = {}});
     CHECK(p->inputs.size() == 1);
-    CHECK(p->nodes.size() == 5);  // x, exp, add, 3, mul
+    CHECK(p->nodes.size() == 5); // x, exp, add, 3, mul
     CHECK(in_f32(p, {{"x", {0, 0, 0, 0}}})[0] == std::vector<float>(4, 6.f));
 }
 
@@ -207,10 +207,10 @@ TEST_CASE("threads: row sums in a fused group have the same bits for 1 and 2 thr
     const struct {
         Dims x, b;
         Shape axes;
-    } all[] = {{{401, 300}, {300}, {1}},       {{403, 3, 100}, {3, 1}, {1, 2}}, {{61, 7, 300}, {7, 1}, {1, 2}},
-               {{5001, 17}, {17}, {1}},        {{301, 5, 100}, {5, 1}, {2}},    {{40000, 3}, {}, {1}},
-               {{77, 1000}, {77, 1}, {1}},     {{301, 7, 100}, {301, 1, 100}, {1, 2}},
-               {{403, 2, 3, 50}, {2, 1, 50}, {1, 2, 3}}};
+    } all[] = {
+        {{401, 300}, {300}, {1}},   {{403, 3, 100}, {3, 1}, {1, 2}},        {{61, 7, 300}, {7, 1}, {1, 2}},
+        {{5001, 17}, {17}, {1}},    {{301, 5, 100}, {5, 1}, {2}},           {{40000, 3}, {}, {1}},
+        {{77, 1000}, {77, 1}, {1}}, {{301, 7, 100}, {301, 1, 100}, {1, 2}}, {{403, 2, 3, 50}, {2, 1, 50}, {1, 2, 3}}};
     for (const auto& one : all) {
         CAPTURE(one.x.text());
         core::Recording r(ops::table(), nullptr, "test");

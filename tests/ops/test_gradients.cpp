@@ -62,7 +62,7 @@ void check_gradient(Graph& g, const core::Op& op, NodeId scalar) {
     }
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("every op: has cases or is declared as having no gradient") {
     for (const core::Op* op : ops::table().all()) {
@@ -71,8 +71,7 @@ TEST_CASE("every op: has cases or is declared as having no gradient") {
         const auto declared = without_gradient().find(name);
         if (declared == without_gradient().end())
             CHECK_MESSAGE(!cases_of(*op).empty(), "no test case: add its family to cases_of()");
-        else if (declared->second == "source")
-            CHECK_MESSAGE(op->arity == 0, "a source takes no operand");
+        else if (declared->second == "source") CHECK_MESSAGE(op->arity == 0, "a source takes no operand");
     }
     for (const auto& one : without_gradient()) CHECK_MESSAGE(ops::table().find(one.first), one.first);
 }
@@ -139,9 +138,8 @@ TEST_CASE("max_over and max: equal values share or give way as they say") {
     Var x = r.input("x", {4}), a = r.input("a", {2}), b = r.input("b", {2});
     Var scalar = max_over(x, {0}) + sum_all(max(a, b)) + sum_all(min(a, b) * 10.0);
     const auto d = gradient(scalar, {x, a, b});
-    core::FreezeRequest request{.purpose = "test",
-                                .outputs = {{"x", d[0].node}, {"a", d[1].node}, {"b", d[2].node}},
-                                .assignments = {}};
+    core::FreezeRequest request{
+        .purpose = "test", .outputs = {{"x", d[0].node}, {"a", d[1].node}, {"b", d[2].node}}, .assignments = {}};
     const auto found = in_f64(*core::freeze(r.tape, request), {{"x", {1, 5, 5, 2}}, {"a", {1, 3}}, {"b", {1, 2}}});
     CHECK(found[0] == Doubles{0, 0.5, 0.5, 0});
     CHECK(found[1] == Doubles{11, 1});

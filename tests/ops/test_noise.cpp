@@ -49,7 +49,7 @@ double kolmogorov_smirnov(std::vector<float> x, Cdf cdf) {
     return worst * std::sqrt(n);
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("philox4x32-10: Random123's known answers") {
     using core::PhiloxBlock;
@@ -124,7 +124,7 @@ TEST_CASE("noise: a million normals have the moments, tails and distribution of 
         CHECK(std::fabs(double(beyond2) - 45500) < 4 * 208.4);
         CHECK(std::fabs(double(beyond4) - 63.3) < 4 * 8);
         CHECK(largest > 4.3f);
-        CHECK(largest < 5.78f);  // sqrt(-2 log 2^-24): as far as this generator reaches
+        CHECK(largest < 5.78f); // sqrt(-2 log 2^-24): as far as this generator reaches
         CHECK(kolmogorov_smirnov(d.got[o], normal_cdf) < 1.95);
     }
     CHECK(kolmogorov_smirnov(d.got[2], [](double u) { return u; }) < 1.95);
@@ -181,7 +181,7 @@ TEST_CASE("philox sequence: draws below n are uniform, moments of its normals fi
     for (int i = 0; i < 70000; ++i) ++count[draw.below(7)];
     double chi2 = 0;
     for (int c : count) chi2 += (c - 1e4) * (c - 1e4) / 1e4;
-    CHECK(chi2 < 22.5);  // 6 degrees of freedom, 0.001
+    CHECK(chi2 < 22.5); // 6 degrees of freedom, 0.001
     double sum = 0, squares = 0;
     for (int i = 0; i < 100000; ++i) {
         const double z = draw.normal();

@@ -62,7 +62,7 @@ std::vector<Attribute> over(const Dims& axes, bool keep = false) {
     return {integers("axes", axes), flag("keep", keep)};
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("wrong shapes: the message names the op, all shapes and the caller's line") {
     int line = 0;

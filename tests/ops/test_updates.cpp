@@ -25,7 +25,7 @@ std::vector<Doubles> run_once(const std::shared_ptr<const Program>& p, Tensors& 
     return out;
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("updates: readers in the same step see the old value, the next step the new one") {
     for (const std::string executor : {"dnnl", "reference"})
@@ -40,8 +40,8 @@ TEST_CASE("updates: readers in the same step see the old value, the next step th
             assign(p, p - 0.5 * p);
             assign(q, p + sum_all(exp(late)));
             const std::vector<core::NamedNode> outputs{{"b", before.node}, {"t", total.node}, {"l", late.node}};
-            const auto program = core::freeze(r.tape, {.purpose = "train", .outputs = outputs,
-                                                       .assignments = r.assignments, .fuse = fuse});
+            const auto program = core::freeze(
+                r.tape, {.purpose = "train", .outputs = outputs, .assignments = r.assignments, .fuse = fuse});
             Doubles old = run.values("p");
             for (int step = 0; step < 2; ++step) {
                 const auto got = run_once(program, run, executor);

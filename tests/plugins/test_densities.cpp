@@ -34,7 +34,7 @@ std::vector<Chosen> gaussian(const char* variance, double scale = 1, double floo
     return {{"likelihood", "gaussian", {{"variance", std::string(variance)}, {"scale", scale}, {"floor", floor}}}};
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("bernoulli: its nll is the cross entropy, for grey targets and for logits of +-100") {
     Workbench bench({Chosen{"likelihood", "bernoulli"}});
@@ -130,18 +130,21 @@ TEST_CASE("gaussian: a learned variance stays above its floor and a shared one s
 TEST_CASE("gaussian: its density integrates to one") {
     for (const char* variance : {"fixed", "shared", "per_value"}) {
         Workbench bench(gaussian(variance, 0.6));
-        const double got = mass([&](const Doubles& x) {
-            Study s(bench);
-            const auto n = std::int64_t(x.size());
-            const bool own = std::string(variance) == "per_value";
-            Doubles raw;
-            for (std::size_t i = 0; i < x.size(); ++i) {
-                raw.push_back(0.3);
-                if (own) raw.push_back(-0.8);
-            }
-            Var nll = s.call1("likelihood", "nll", {s.input("raw", {n, own ? 2 : 1}, raw), s.input("x", {n, 1}, x)});
-            return s.evaluate(-nll);
-        }, 20);
+        const double got = mass(
+            [&](const Doubles& x) {
+                Study s(bench);
+                const auto n = std::int64_t(x.size());
+                const bool own = std::string(variance) == "per_value";
+                Doubles raw;
+                for (std::size_t i = 0; i < x.size(); ++i) {
+                    raw.push_back(0.3);
+                    if (own) raw.push_back(-0.8);
+                }
+                Var nll =
+                    s.call1("likelihood", "nll", {s.input("raw", {n, own ? 2 : 1}, raw), s.input("x", {n, 1}, x)});
+                return s.evaluate(-nll);
+            },
+            20);
         CHECK(got == doctest::Approx(1).epsilon(1e-9));
     }
 }
@@ -176,10 +179,13 @@ TEST_CASE("standard_normal and laplace: log_prob is the closed form and integrat
             want[i / 3] += name == "laplace" ? -std::fabs(z[i]) / b - std::log(2 * b) : log_normal(z[i], 0, 0);
         check_equal(s.evaluate(lp), want, 1e-13);
         s.check_gradient(lp);
-        const double got = mass([&](const Doubles& x) {
-            Study line(bench);
-            return line.evaluate(line.call1("prior", "log_prob", {line.input("z", {std::int64_t(x.size()), 1}, x)}));
-        }, 30, 120001);
+        const double got = mass(
+            [&](const Doubles& x) {
+                Study line(bench);
+                return line.evaluate(
+                    line.call1("prior", "log_prob", {line.input("z", {std::int64_t(x.size()), 1}, x)}));
+            },
+            30, 120001);
         CHECK(got == doctest::Approx(1).epsilon(1e-6));
     }
 }
@@ -204,8 +210,8 @@ TEST_CASE("diagonal_gaussian: log_prob is the normal log density, over any axes 
     Workbench bench({Chosen{"posterior", "diagonal_gaussian"}});
     Study s(bench);
     const Doubles mu = normals(8, 7), log_var = normals(8, 8), z = normals(10, 9);
-    Var lp = s.call1("posterior", "log_prob", {s.input("mu", {1, 4, 2}, mu), s.input("lv", {1, 4, 2}, log_var),
-                                               s.input("z", {5, 1, 2}, z)});
+    Var lp = s.call1("posterior", "log_prob",
+                     {s.input("mu", {1, 4, 2}, mu), s.input("lv", {1, 4, 2}, log_var), s.input("z", {5, 1, 2}, z)});
     Doubles want(20);
     for (std::size_t i = 0; i < 5; ++i)
         for (std::size_t k = 0; k < 4; ++k)
@@ -276,7 +282,7 @@ std::vector<Chosen> vamp_parts(std::int64_t components) {
              {{"components", components}, {"init", std::string("normal")}, {"mean", 0.5}, {"deviation", 0.4}}}};
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("vamp: log_prob is the naive log mean of its components' densities, inputs clamped to the data") {
     const std::size_t k = 6;
@@ -298,7 +304,8 @@ TEST_CASE("vamp: log_prob is the naive log mean of its components' densities, in
         double mean = 0;
         for (std::size_t c = 0; c < k; ++c)
             mean += std::exp(log_normal(z[i * 2], mu[c * 2], log_var[c * 2]) +
-                             log_normal(z[i * 2 + 1], mu[c * 2 + 1], log_var[c * 2 + 1])) / double(k);
+                             log_normal(z[i * 2 + 1], mu[c * 2 + 1], log_var[c * 2 + 1])) /
+                    double(k);
         want.push_back(std::log(mean));
     }
     check_equal(s.evaluate(lp), want, 1e-12);

@@ -118,7 +118,7 @@ void try_out(const std::vector<Chosen>& parts, const Dims& data) {
     CHECK(finite(fast->output("sample")));
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("grid: every combination of parts trains alike on both executors, or refuses with a reason") {
     int worked = 0, refused = 0;

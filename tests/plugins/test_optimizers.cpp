@@ -68,7 +68,7 @@ Doubles adam(double lr, double beta1, double beta2, double eps, double decay, bo
     return p;
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("sgd: plain, with momentum, Nesterov and weight decay equals torch.optim.SGD") {
     using V = std::vector<NamedValue>;
@@ -106,9 +106,13 @@ TEST_CASE("every optimizer lowers a square within 50 steps of a session") {
         const core::ComponentInfo& info = plugins().find("optimizer", name);
         Chosen optimizer{"optimizer", name};
         if (info.find("lr")) optimizer.values = {{"lr", 0.01}};
-        auto session = make_session(make_parts({{"model", "ae"}, {"encoder", "mlp", {{"hidden", widths({8})}}},
-                                                {"decoder", "mlp", {{"hidden", widths({8})}}}, {"posterior", "delta"},
-                                                {"likelihood", "mse"}, optimizer}), {2, {4}, 0, 1, 1, 10});
+        auto session = make_session(make_parts({{"model", "ae"},
+                                                {"encoder", "mlp", {{"hidden", widths({8})}}},
+                                                {"decoder", "mlp", {{"hidden", widths({8})}}},
+                                                {"posterior", "delta"},
+                                                {"likelihood", "mse"},
+                                                optimizer}),
+                                    {2, {4}, 0, 1, 1, 10});
         const auto x = floats(uniforms(64, 31));
         const double first = session->step(x.data(), 16).loss;
         double last = first;

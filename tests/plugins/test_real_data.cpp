@@ -41,7 +41,7 @@ struct Trained {
     }
 };
 
-}  // namespace
+} // namespace
 
 TEST_CASE("mnist: 60000 and 10000 digits whose values and labels are the published ones") {
     const fs::path folder = fs::path(ELBO_TEST_DATA) / "mnist";
@@ -58,7 +58,8 @@ TEST_CASE("mnist: 60000 and 10000 digits whose values and labels are the publish
     std::vector<float> x(std::size_t(60000 * 784));
     rows.read(core::Split::train, first, x.data());
     // The mean of the training pixels, known to everybody who normalises MNIST.
-    CHECK(std::accumulate(x.begin(), x.end(), 0.0) / double(x.size()) == doctest::Approx(0.1306604762738429).epsilon(1e-6));
+    CHECK(std::accumulate(x.begin(), x.end(), 0.0) / double(x.size()) ==
+          doctest::Approx(0.1306604762738429).epsilon(1e-6));
 }
 
 TEST_CASE("vae: 150 steps on real digits bring the bound from 550 below 200 nats") {
@@ -81,11 +82,19 @@ TEST_CASE("csv: real anomaly tables open with the columns and rows they are said
     const struct {
         const char* name;
         std::int64_t rows, columns;
-    } all[] = {{"cardio", 1831, 21}, {"satellite", 6435, 36}, {"musk", 3062, 166}, {"thyroid", 3772, 6}, {"shuttle", 49097, 9}};
+    } all[] = {{"cardio", 1831, 21},
+               {"satellite", 6435, 36},
+               {"musk", 3062, 166},
+               {"thyroid", 3772, 6},
+               {"shuttle", 49097, 9}};
     for (const auto& one : all) {
         CAPTURE(one.name);
-        Trained t({{"model", "vae", ""}, {"data", "csv", ""}, {"data.path", (folder / one.name).string() + ".csv.gz", ""},
-                   {"data.label", "label", ""}, {"data.standardize", "true", ""}, {"likelihood", "gaussian", ""}});
+        Trained t({{"model", "vae", ""},
+                   {"data", "csv", ""},
+                   {"data.path", (folder / one.name).string() + ".csv.gz", ""},
+                   {"data.label", "label", ""},
+                   {"data.standardize", "true", ""},
+                   {"likelihood", "gaussian", ""}});
         CHECK(t.made.rows->count(core::Split::train) + t.made.rows->count(core::Split::test) == one.rows);
         CHECK(t.made.rows->dims() == core::Dims{one.columns});
         t.steps(3);

@@ -58,9 +58,12 @@ struct LinearPosterior {
 struct LinearVae {
     Workbench bench;
     LinearVae(const LinearModel& m, bool closed)
-        : bench({{"model", "vae"}, {"encoder", "mlp", {{"hidden", widths({})}}}, {"posterior", "diagonal_gaussian"},
+        : bench({{"model", "vae"},
+                 {"encoder", "mlp", {{"hidden", widths({})}}},
+                 {"posterior", "diagonal_gaussian"},
                  {"decoder", "mlp", {{"hidden", widths({})}}},
-                 {"likelihood", "gaussian", {{"variance", std::string("fixed")}, {"scale", m.s}}}}, {1}, 1) {
+                 {"likelihood", "gaussian", {{"variance", std::string("fixed")}, {"scale", m.s}}}},
+                {1}, 1) {
         if (closed) bench.add(make_part({"prior", "standard_normal"}));
         else bench.add(std::make_unique<Part>(own_part<OpenNormal>("open_normal"), std::vector<NamedValue>{}));
     }
@@ -80,7 +83,7 @@ struct LinearVae {
 
 const LinearModel kModels[] = {{1.5, 0.4, 0.7}, {-0.3, -1, 0.2}, {4, 0, 1}};
 
-}  // namespace
+} // namespace
 
 TEST_CASE("diagonal_gaussian: the reparameterised gradient of E[z^2] averages to 2 mu and the variance") {
     Workbench bench({Chosen{"posterior", "diagonal_gaussian"}}, {1}, 1);
@@ -150,8 +153,11 @@ TEST_CASE("vae: with the exact posterior the one-sample elbo is log p(x) at ever
 TEST_CASE("vae: the elbo is log p(x) less the KL to the true posterior, so it is a lower bound") {
     for (const LinearModel& m : kModels) {
         const LinearPosterior exact(m);
-        const LinearPosterior some[] = {exact, {0, 0, 0}, {exact.slope + 0.1, exact.offset, exact.log_var},
-                                        {exact.slope, exact.offset - 0.2, exact.log_var + 1}, {0.3, 0.1, -3}};
+        const LinearPosterior some[] = {exact,
+                                        {0, 0, 0},
+                                        {exact.slope + 0.1, exact.offset, exact.log_var},
+                                        {exact.slope, exact.offset - 0.2, exact.log_var + 1},
+                                        {0.3, 0.1, -3}};
         for (bool closed : {true, false}) {
             LinearVae vae(m, closed);
             for (const LinearPosterior& q : some) {
@@ -178,16 +184,24 @@ TEST_CASE("vae: the gradient of its objective equals finite differences through 
                             {"mean", 0.5},
                             {"deviation", 0.1}};
             const std::vector<NamedValue> net{{"hidden", widths({4})}, {"activation", std::string("tanh")}};
-            Workbench bench({{"model", "vae", {{"beta", 0.7}}}, {"encoder", "mlp", net}, {"decoder", "mlp", net},
-                             {"posterior", "diagonal_gaussian"}, p, {"likelihood", likelihood}});
+            Workbench bench({{"model", "vae", {{"beta", 0.7}}},
+                             {"encoder", "mlp", net},
+                             {"decoder", "mlp", net},
+                             {"posterior", "diagonal_gaussian"},
+                             p,
+                             {"likelihood", likelihood}});
             Study s(bench);
             s.check_gradient(s.call1("model", "objective", {s.input("x", {4, 3}, uniforms(12, 21))}), {5, 1}, 1e-5);
         }
 }
 
 TEST_CASE("vae: the KL's weight is 0 at epoch 0, grows linearly and stays at beta") {
-    Workbench bench({{"model", "vae", {{"beta", 0.5}, {"warmup", 4.0}}}, {"encoder", "mlp"}, {"decoder", "mlp"},
-                     {"posterior", "diagonal_gaussian"}, {"prior", "standard_normal"}, {"likelihood", "bernoulli"}});
+    Workbench bench({{"model", "vae", {{"beta", 0.5}, {"warmup", 4.0}}},
+                     {"encoder", "mlp"},
+                     {"decoder", "mlp"},
+                     {"posterior", "diagonal_gaussian"},
+                     {"prior", "standard_normal"},
+                     {"likelihood", "bernoulli"}});
     Study s(bench);
     Var loss = s.call1("model", "objective", {s.input("x", {4, 3}, uniforms(12, 22))});
     REQUIRE(s.r.terms.size() == 2);
@@ -218,7 +232,7 @@ TEST_CASE("vae: score is the negative elbo whatever beta, or the reconstruction 
         Study s(bench);
         Var x = s.input("x", {4, 3}, uniforms(12, 23));
         Var got = s.call1("model", "score", {x});
-        Study fresh(bench);  // noise is numbered from the start of a recording
+        Study fresh(bench); // noise is numbered from the start of a recording
         Var y = fresh.input("x", {4, 3}, s.values["x"]);
         fresh.call1("model", "objective", {y});
         const auto terms = fresh.evaluate({fresh.r.terms[0].node, fresh.r.terms[1].node}, {1, 1});
@@ -230,8 +244,12 @@ TEST_CASE("vae: score is the negative elbo whatever beta, or the reconstruction 
 
 TEST_CASE("vae: without a closed form its KL is reported as kl_mc, and may be negative for a row") {
     for (const std::string prior : {"laplace", "standard_normal"}) {
-        Workbench bench({{"model", "vae"}, {"encoder", "mlp"}, {"decoder", "mlp"}, {"posterior", "diagonal_gaussian"},
-                         {"prior", prior}, {"likelihood", "bernoulli"}});
+        Workbench bench({{"model", "vae"},
+                         {"encoder", "mlp"},
+                         {"decoder", "mlp"},
+                         {"posterior", "diagonal_gaussian"},
+                         {"prior", prior},
+                         {"likelihood", "bernoulli"}});
         Study s(bench);
         s.call1("model", "objective", {s.input("x", {50, 3}, uniforms(150, 24))});
         REQUIRE(s.r.terms.size() == 2);

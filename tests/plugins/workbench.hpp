@@ -43,8 +43,17 @@ const core::ComponentInfo& own_part(const char* name) {
     using Bridge = elbo::detail::Bridge<T>;
     static elbo_data data{sizeof(elbo_data), nullptr, nullptr, nullptr};
     if constexpr (std::is_base_of_v<DataSet, T>) data = {sizeof data, Bridge::open, Bridge::read, Bridge::labels};
-    static const elbo_component table{sizeof table,     0, T::kind, name, "", nullptr, Bridge::create, Bridge::destroy,
-                                      Bridge::property, Bridge::call, data.open ? &data : nullptr};
+    static const elbo_component table{sizeof table,
+                                      0,
+                                      T::kind,
+                                      name,
+                                      "",
+                                      nullptr,
+                                      Bridge::create,
+                                      Bridge::destroy,
+                                      Bridge::property,
+                                      Bridge::call,
+                                      data.open ? &data : nullptr};
     static const core::ComponentInfo info{T::kind, name, "", "test", "0", "test.so", {}, &table};
     return info;
 }
@@ -241,4 +250,4 @@ std::string refusal(F f) {
     return "";
 }
 
-}  // namespace elbo::test
+} // namespace elbo::test

@@ -85,7 +85,7 @@ inline std::vector<char*> pointers(std::vector<std::string>& texts) {
     return all;
 }
 
-}  // namespace detail
+} // namespace detail
 
 inline Outcome run(const Command& command) {
     using Clock = std::chrono::steady_clock;
@@ -169,4 +169,4 @@ inline std::vector<std::string> tiny_run(const std::filesystem::path& out, const
     return words;
 }
 
-}  // namespace elbo::test
+} // namespace elbo::test

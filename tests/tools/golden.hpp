@@ -31,4 +31,4 @@ inline void check_golden(const std::string& name, const std::string& text) {
     CHECK(wanted == text);
 }
 
-}  // namespace elbo::test
+} // namespace elbo::test

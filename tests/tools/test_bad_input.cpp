@@ -72,7 +72,7 @@ std::string idx_floats(float last) {
     return bytes;
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("bad words: verbs, flags, parts and parameters that do not exist name the nearest") {
     TempFolder t;
@@ -207,15 +207,23 @@ TEST_CASE("bad data: exit 3 naming the file") {
     TempFolder t;
     const std::string good = "1,2\n3,4\n5,6\n7,8\n";
     const std::map<std::string, std::string> files{
-        {"truncated.idx", idx_images(20).substr(0, 700)}, {"header.idx", idx_images(20).substr(0, 9)},
-        {"magic.idx", "PK\3\4" + idx_images(20)},          {"empty.idx", ""},
-        {"longer.idx", idx_images(20) + "x"},              {"labels.idx", big_endian(0x801) + big_endian(2) + "ab"},
+        {"truncated.idx", idx_images(20).substr(0, 700)},
+        {"header.idx", idx_images(20).substr(0, 9)},
+        {"magic.idx", "PK\3\4" + idx_images(20)},
+        {"empty.idx", ""},
+        {"longer.idx", idx_images(20) + "x"},
+        {"labels.idx", big_endian(0x801) + big_endian(2) + "ab"},
         {"huge.idx", big_endian(0x803) + big_endian(~0u) + big_endian(~0u) + big_endian(~0u)},
-        {"nan.idx", idx_floats(NAN)},                      {"good.idx", idx_images(20)},
-        {"ragged.csv", good + "9\n"},                      {"text.csv", good + "9,ten\n"},
-        {"nan.csv", good + "9,nan\n"},                     {"hole.csv", good + "9,\n"},
-        {"huge.csv", good + "9,1e300\n"},                  {"empty.csv", ""},
-        {"header.csv", "a,b\n"},                           {"binary.csv", std::string("1,2\n3,\0\n", 8)},
+        {"nan.idx", idx_floats(NAN)},
+        {"good.idx", idx_images(20)},
+        {"ragged.csv", good + "9\n"},
+        {"text.csv", good + "9,ten\n"},
+        {"nan.csv", good + "9,nan\n"},
+        {"hole.csv", good + "9,\n"},
+        {"huge.csv", good + "9,1e300\n"},
+        {"empty.csv", ""},
+        {"header.csv", "a,b\n"},
+        {"binary.csv", std::string("1,2\n3,\0\n", 8)},
         {"named.csv", "a,b\n1,2\n3,4\n"}};
     for (const auto& [name, bytes] : files) put(t / name, bytes);
     fs::create_directory(t / "folder");
@@ -262,7 +270,8 @@ TEST_CASE("bad data: exit 3 naming the file") {
 
 TEST_CASE("bad data: a data set that is nowhere says where it was looked for") {
     TempFolder t;
-    const Outcome o = run({.words = {ELBO_RUNNER, "train", "vae", "--data", "mnist", "--out", "out"}, .folder = t.path,
+    const Outcome o = run({.words = {ELBO_RUNNER, "train", "vae", "--data", "mnist", "--out", "out"},
+                           .folder = t.path,
                            .environment = {{"ELBO_DATA", (t / "none").string()}, {"HOME", t.path.string()}}});
     if (o.code == 0) {
         MESSAGE("skipped: mnist is installed here");

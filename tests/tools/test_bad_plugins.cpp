@@ -34,7 +34,7 @@ bool lists_logistic(const Outcome& o) {
     return o.out.find("logistic") != std::string::npos;
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("--plugin: a stranger's prior trains, and its run asks for it again") {
     TempFolder t;
@@ -55,16 +55,16 @@ TEST_CASE("--plugin: a refused one gives exit 4 and its path, and leaves no run"
         std::string path;
         std::vector<std::string> texts;
     };
-    for (const File& file : std::vector<File>{
-             {"text.so", {"not an elbo plugin", "text.so"}},
-             {"empty.so", {"not an elbo plugin", "empty.so"}},
-             {"none.so", {"no such file", "none.so"}},
-             {".", {"not an elbo plugin"}},
-             {ELBO_RUNNER, {"not an elbo plugin"}},
-             {plugin("other_major"), {"plugin interface 2.0", "other_major.so"}},
-             {plugin("newer_minor"), {"plugin interface", "newer_minor.so"}},
-             {plugin("second_laplace"),
-              {"two plugins provide prior/laplace", "second_laplace.so", "prior_laplace.so"}}}) {
+    for (const File& file :
+         std::vector<File>{{"text.so", {"not an elbo plugin", "text.so"}},
+                           {"empty.so", {"not an elbo plugin", "empty.so"}},
+                           {"none.so", {"no such file", "none.so"}},
+                           {".", {"not an elbo plugin"}},
+                           {ELBO_RUNNER, {"not an elbo plugin"}},
+                           {plugin("other_major"), {"plugin interface 2.0", "other_major.so"}},
+                           {plugin("newer_minor"), {"plugin interface", "newer_minor.so"}},
+                           {plugin("second_laplace"),
+                            {"two plugins provide prior/laplace", "second_laplace.so", "prior_laplace.so"}}}) {
         CAPTURE(file.path);
         refused(runner(tiny_run("out", {"--plugin", file.path}), t.path), 4, file.texts);
         CHECK(!fs::exists(t / "out"));
@@ -114,7 +114,7 @@ TEST_CASE("a plugin of another major version: none of its code runs") {
     refused(run_in(t.path, tiny_run("out", {"--prior", "tomorrow", "--plugin-dir", "folder"}), marker), 2,
             {"no prior is called 'tomorrow'", "passed over: ", "other_major.so", "plugin interface 2.0"});
     CHECK(!fs::exists(t / "marker"));
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // their runtimes must be loaded first
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // their runtimes must be loaded first
     // The mark is made when the file is loaded: the check above means something.
     run({.words = {"/bin/true"}, .environment = {{"LD_PRELOAD", plugin("other_major")}, *marker.begin()}});
     CHECK(fs::exists(t / "marker"));

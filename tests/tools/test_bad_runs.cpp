@@ -72,7 +72,7 @@ struct SmallDisk {
     }
 };
 
-}  // namespace
+} // namespace
 
 TEST_CASE("train: a folder that holds a run is left alone unless --overwrite is given") {
     Trained t;

@@ -26,7 +26,8 @@ std::string source_file(const std::string& name) {
 
 // The flag that chooses what an example offers, and data that suits it.
 std::string use_of(const std::string& block) {
-    std::string use = block.find("data/moons") != std::string::npos ? " --data moons --likelihood gaussian" : " --data shapes";
+    std::string use =
+        block.find("data/moons") != std::string::npos ? " --data moons --likelihood gaussian" : " --data shapes";
     for (const char* kind : {"likelihood", "encoder", "optimizer"}) {
         const std::string before = "\"" + std::string(kind) + "/";
         const auto at = block.find(before);
@@ -37,7 +38,7 @@ std::string use_of(const std::string& block) {
     return use;
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("README: its prior is the one that is built in, to the letter") {
     const auto blocks = cpp_blocks(source_file("README.md"));
@@ -52,8 +53,10 @@ TEST_CASE("plugin guide: every example builds by its one line, loads, and trains
     for (std::size_t i = 0; i < blocks.size(); ++i) {
         const std::string stem = (folder / ("part" + std::to_string(i))).string();
         elbo::test::put(stem + ".cpp", blocks[i]);
-        const std::string line = std::string(ELBO_CXX) + " -std=c++20 -O1 -Wall -Wextra -Werror -shared -fPIC "
-                                 "-fvisibility=hidden -I " ELBO_SOURCE_DIR "/core/sdk " + stem + ".cpp -o " + stem + ".so";
+        const std::string line = std::string(ELBO_CXX) +
+                                 " -std=c++20 -O1 -Wall -Wextra -Werror -shared -fPIC "
+                                 "-fvisibility=hidden -I " ELBO_SOURCE_DIR "/core/sdk " +
+                                 stem + ".cpp -o " + stem + ".so";
         INFO(line);
         REQUIRE(std::system(line.c_str()) == 0);
         elbo::core::Registry registry;
@@ -62,8 +65,9 @@ TEST_CASE("plugin guide: every example builds by its one line, loads, and trains
             const auto slash = part.find('/');
             CHECK(registry.find(part.substr(0, slash), part.substr(slash + 1)).name == part.substr(slash + 1));
         }
-        const std::string run = std::string(ELBO_RUNNER) + " train vae --data.count 64 --epochs 1 --latent 2 --threads 1 --plugin " +
-                                stem + ".so --out " + stem + "-run" + use_of(blocks[i]) + " >/dev/null 2>&1";
+        const std::string run = std::string(ELBO_RUNNER) +
+                                " train vae --data.count 64 --epochs 1 --latent 2 --threads 1 --plugin " + stem +
+                                ".so --out " + stem + "-run" + use_of(blocks[i]) + " >/dev/null 2>&1";
         INFO(run);
         CHECK(std::system(run.c_str()) == 0);
     }

@@ -24,7 +24,7 @@ void check_err(const std::string& name, const std::vector<std::string>& more, in
     check_golden(name, portable(o.err, t.path));
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("golden: help of the program and of train for two sets of parts") {
     check_out("help", {"--help"});

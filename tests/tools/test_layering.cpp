@@ -90,12 +90,13 @@ bool allowed(const Source& s, const Include& i) {
                (cpp && starts(i.name, {"fmt/", "nlohmann/", "toml++/", "png.h", "openssl/"}));
     if (s.in("ops"))
         return starts(i.name, {"core/", "ops/", "elbo/", "hwy/"}) || system_header(i) ||
-               (cpp && starts(i.name, {"fmt/"})) || (s.in("ops/backend/dnnl") && starts(i.name, {"dnnl", "oneapi/dnnl/"}));
+               (cpp && starts(i.name, {"fmt/"})) ||
+               (s.in("ops/backend/dnnl") && starts(i.name, {"dnnl", "oneapi/dnnl/"}));
     return starts(i.name, {"core/", "ops/", "elbo/", "tools/"}) || system_header(i) ||
            (cpp && starts(i.name, {"fmt/", "nlohmann/", "boost/"}));
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("layers: every include is an arrow that is allowed") {
     REQUIRE(sources().size() > 60);
@@ -140,6 +141,6 @@ TEST_CASE("form: every header begins with a comment and is guarded") {
         const bool guard = std::count(s.lines.begin(), s.lines.end(), "#ifndef ELBO_ABI_H") == 1;
         if (s.path == "core/sdk/elbo/abi.h") CHECK_MESSAGE(guard, s.path);
         else if (!s.path.ends_with("-inl.h"))
-            CHECK_MESSAGE(once, s.path);  // Highway includes those once per instruction set
+            CHECK_MESSAGE(once, s.path); // Highway includes those once per instruction set
     }
 }

@@ -52,15 +52,16 @@ std::string steps_done(const Outcome& o) {
     return at == std::string::npos ? "" : o.err.substr(at + 19, o.err.find(',', at) - at - 19);
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("train: writes all of a run; results on stdout, progress on stderr") {
     TempFolder t;
     const Outcome o = runner(tiny_run("run"), t.path);
     INFO(o.text());
     REQUIRE(o.code == 0);
-    CHECK(o.out == "run       run\nmetrics   run/metrics.csv\nweights   run/model/weights.safetensors\n"
-                   "picture   run/pictures/reconstructions.png\npicture   run/pictures/samples.png\n");
+    CHECK(o.out ==
+          "run       run\nmetrics   run/metrics.csv\nweights   run/model/weights.safetensors\n"
+          "picture   run/pictures/reconstructions.png\npicture   run/pictures/samples.png\n");
     CHECK(o.has("epoch 1/2  train loss"));
     CHECK(o.has("epoch 2/2  train loss"));
     CHECK(o.has("data shapes: 300 train and 100 test rows of [28, 28, 1]"));
@@ -207,12 +208,16 @@ TEST_CASE("eval: a signal ends it at once") {
     TempFolder t;
     put(t / "rows.csv", "1,2\n3,4\n5,7\n6,9\n");
     must_be_done(runner({"train", "vae", "--data", "csv", "--data.path", "rows.csv", "--likelihood", "gaussian",
-                         "--latent", "1", "--epochs", "1", "--threads", "1", "--out", "run"}, t.path));
+                         "--latent", "1", "--epochs", "1", "--threads", "1", "--out", "run"},
+                        t.path));
     fs::remove(t / "rows.csv");
-    REQUIRE(::mkfifo((t / "rows.csv").c_str(), 0600) == 0);  // nobody writes: whoever opens it waits
+    REQUIRE(::mkfifo((t / "rows.csv").c_str(), 0600) == 0); // nobody writes: whoever opens it waits
     for (const auto& [signal, code] : {std::pair{SIGINT, 130}, std::pair{SIGTERM, 143}}) {
-        const Outcome o = run({.words = {ELBO_RUNNER, "eval", "run"}, .folder = t.path, .signal = signal,
-                               .after_ms = 300, .seconds = 10});
+        const Outcome o = run({.words = {ELBO_RUNNER, "eval", "run"},
+                               .folder = t.path,
+                               .signal = signal,
+                               .after_ms = 300,
+                               .seconds = 10});
         INFO(o.text());
         CHECK(o.code == code);
         CHECK_FALSE(o.killed);

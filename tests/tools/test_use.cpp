@@ -62,7 +62,7 @@ std::string labelled_csv(int rows) {
     return text;
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("eval --json: exactly the promised keys, twice the same, and the terms add up") {
     Trained t;

@@ -31,19 +31,22 @@ const std::map<std::string, Workload> kWorkloads{{"mlp_vae", {{400}, 20}}, {"dee
 constexpr std::int64_t kValues = 784, kBatches = 8;
 constexpr int kWarmUp = 12;
 
-double now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 std::vector<std::unique_ptr<Part>> parts_of(const Workload& w, Registry& registry) {
     auto reversed = w.hidden;
     std::reverse(reversed.begin(), reversed.end());
     const std::vector<std::tuple<const char*, const char*, std::vector<NamedValue>>> all{
-        {"model", "vae", {}}, {"encoder", "mlp", {{"hidden", w.hidden}}}, {"posterior", "diagonal_gaussian", {}},
-        {"prior", "standard_normal", {}}, {"decoder", "mlp", {{"hidden", reversed}}}, {"likelihood", "bernoulli", {}},
+        {"model", "vae", {}},
+        {"encoder", "mlp", {{"hidden", w.hidden}}},
+        {"posterior", "diagonal_gaussian", {}},
+        {"prior", "standard_normal", {}},
+        {"decoder", "mlp", {{"hidden", reversed}}},
+        {"likelihood", "bernoulli", {}},
         {"optimizer", "adam", {}}};
     std::vector<std::unique_ptr<Part>> parts;
-    for (const auto& [kind, name, values] : all) parts.push_back(std::make_unique<Part>(registry.find(kind, name), values));
+    for (const auto& [kind, name, values] : all)
+        parts.push_back(std::make_unique<Part>(registry.find(kind, name), values));
     return parts;
 }
 
@@ -53,27 +56,33 @@ int run(int argc, char** argv) {
     std::int64_t batch = 128;
     int threads = 1;
     double seconds = 5;
-    flags.add_options()("help", "this text")("json", "one line of JSON")
-        ("workload", po::value(&workload)->default_value("mlp_vae"), "mlp_vae or deep_mlp_vae")
-        ("batch", po::value(&batch)->default_value(128), "rows per step")
-        ("threads", po::value(&threads)->default_value(1), "of the compute team")
-        ("seconds", po::value(&seconds)->default_value(5), "how long to measure");
+    flags.add_options()("help", "this text")("json", "one line of JSON")(
+        "workload", po::value(&workload)->default_value("mlp_vae"), "mlp_vae or deep_mlp_vae")(
+        "batch", po::value(&batch)->default_value(128), "rows per step")(
+        "threads", po::value(&threads)->default_value(1), "of the compute team")(
+        "seconds", po::value(&seconds)->default_value(5), "how long to measure");
     po::variables_map given;
     using namespace po::command_line_style;
-    po::store(po::command_line_parser(argc, argv).options(flags).style(allow_long | long_allow_adjacent | long_allow_next).run(), given);
+    po::store(po::command_line_parser(argc, argv)
+                  .options(flags)
+                  .style(allow_long | long_allow_adjacent | long_allow_next)
+                  .run(),
+              given);
     po::notify(given);
     if (given.count("help")) {
-        fmt::print("elbo-bench: training steps of a standard workload\n\n"
-                   "  --workload <mlp_vae|deep_mlp_vae>   (=mlp_vae)\n  --batch <N>                         (=128)\n"
-                   "  --threads <N>                       (=1)\n  --seconds <S>                       (=5)\n"
-                   "  --json                              one line of JSON\n");
+        fmt::print(
+            "elbo-bench: training steps of a standard workload\n\n"
+            "  --workload <mlp_vae|deep_mlp_vae>   (=mlp_vae)\n  --batch <N>                         (=128)\n"
+            "  --threads <N>                       (=1)\n  --seconds <S>                       (=5)\n"
+            "  --json                              one line of JSON\n");
         return 0;
     }
     const auto found = kWorkloads.find(workload);
     if (found == kWorkloads.end())
         throw Error(Exit::usage, fmt::format("no workload is called '{}'{}", workload,
                                              did_you_mean(workload, {"mlp_vae", "deep_mlp_vae"})));
-    if (batch < 1 || threads < 1 || !(seconds > 0)) throw Error(Exit::usage, "--batch, --threads and --seconds must be above 0");
+    if (batch < 1 || threads < 1 || !(seconds > 0))
+        throw Error(Exit::usage, "--batch, --threads and --seconds must be above 0");
 
     Registry registry;
     registry.add_default_places();
@@ -100,17 +109,24 @@ int run(int argc, char** argv) {
     const double median = times[times.size() / 2];
     rusage usage{};
     getrusage(RUSAGE_SELF, &usage);
-    const nlohmann::ordered_json j{
-        {"program", "elbo " ELBO_VERSION ", " + elbo::ops::backend_description()}, {"workload", workload}, {"batch", batch},
-        {"threads", threads}, {"dtype", "f32"}, {"steps", times.size()}, {"median_ms", std::round(median * 1e6) / 1e3},
-        {"best_ms", std::round(times[0] * 1e6) / 1e3}, {"rows_per_s", std::round(double(batch) / median)},
-        {"loss", std::round(last.loss * 1e3) / 1e3}, {"rss_mib", usage.ru_maxrss / 1024}};
+    const nlohmann::ordered_json j{{"program", "elbo " ELBO_VERSION ", " + elbo::ops::backend_description()},
+                                   {"workload", workload},
+                                   {"batch", batch},
+                                   {"threads", threads},
+                                   {"dtype", "f32"},
+                                   {"steps", times.size()},
+                                   {"median_ms", std::round(median * 1e6) / 1e3},
+                                   {"best_ms", std::round(times[0] * 1e6) / 1e3},
+                                   {"rows_per_s", std::round(double(batch) / median)},
+                                   {"loss", std::round(last.loss * 1e3) / 1e3},
+                                   {"rss_mib", usage.ru_maxrss / 1024}};
     if (given.count("json")) fmt::print("{}\n", j.dump());
-    else for (const auto& [key, value] : j.items()) fmt::print("{:<10} {}\n", key, value.dump());
+    else
+        for (const auto& [key, value] : j.items()) fmt::print("{:<10} {}\n", key, value.dump());
     return 0;
 }
 
-}  // namespace
+} // namespace
 
 int main(int argc, char** argv) {
     try {

@@ -42,4 +42,4 @@ void draw_samples(const std::filesystem::path& file, core::Session& session, std
 /// True when the model draws from a prior.
 bool can_sample(core::Session& session);
 
-}  // namespace elbo::tools
+} // namespace elbo::tools

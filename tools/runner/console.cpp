@@ -10,16 +10,15 @@ namespace elbo::tools {
 
 namespace {
 
-double now() {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 std::string duration(double seconds) {
     const auto s = std::int64_t(seconds + 0.5);
-    return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60) : fmt::format("{}:{:02}", s / 60, s % 60);
+    return s >= 3600 ? fmt::format("{}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+                     : fmt::format("{}:{:02}", s / 60, s % 60);
 }
 
-}  // namespace
+} // namespace
 
 Console::Console(const core::Run& run, const core::Session& session, std::int64_t epochs)
     : run_(run), session_(session), epochs_(epochs), terminal_(isatty(STDERR_FILENO) == 1), began_(now()) {}
@@ -45,8 +44,9 @@ void Console::epoch(const core::EpochSummary& s) {
     std::string line = fmt::format("epoch {}/{}  train loss {:.3f}", s.epoch, epochs_, s.loss);
     if (s.test.rows > 0) {
         if (s.test.negative_elbo()) {
-            line += fmt::format("  test -elbo {:.3f} = recon {:.3f} + kl{} {:.3f} nats (z sampled)", *s.test.negative_elbo(),
-                                *s.test.reconstruction, s.test.kl_estimated ? "(estimate)" : "", *s.test.kl);
+            line += fmt::format("  test -elbo {:.3f} = recon {:.3f} + kl{} {:.3f} nats (z sampled)",
+                                *s.test.negative_elbo(), *s.test.reconstruction,
+                                s.test.kl_estimated ? "(estimate)" : "", *s.test.kl);
         } else if (s.test.reconstruction) {
             line += fmt::format("  test recon {:.3f}", *s.test.reconstruction);
         }
@@ -63,4 +63,4 @@ void Console::note(const std::string& line) {
     run_.log(line);
 }
 
-}  // namespace elbo::tools
+} // namespace elbo::tools

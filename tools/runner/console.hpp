@@ -24,4 +24,4 @@ private:
     std::uint64_t first_step_ = 0;
 };
 
-}  // namespace elbo::tools
+} // namespace elbo::tools

@@ -20,24 +20,27 @@ Json to_json(const core::ParameterValue& value) {
 }
 
 Json to_json(const core::ComponentInfo& info) {
-    Json j{{"kind", info.kind}, {"name", info.name}, {"summary", info.summary}, {"plugin", info.plugin},
+    Json j{{"kind", info.kind},       {"name", info.name}, {"summary", info.summary},    {"plugin", info.plugin},
            {"version", info.version}, {"file", info.file}, {"parameters", Json::array()}};
     for (const auto& p : info.parameters) {
-        Json one{{"name", p.name}, {"flag", "--" + flag_name(info.kind, p.name)}, {"type", p.type_text()},
-                 {"default", to_json(p.fallback)}, {"help", p.help}};
+        Json one{{"name", p.name},
+                 {"flag", "--" + flag_name(info.kind, p.name)},
+                 {"type", p.type_text()},
+                 {"default", to_json(p.fallback)},
+                 {"help", p.help}};
         if (!p.bounds_text().empty()) one["bounds"] = p.bounds_text();
         j["parameters"].push_back(std::move(one));
     }
     return j;
 }
 
-}  // namespace
+} // namespace
 
 int list(const Arguments& arguments, core::Registry& registry) {
     std::vector<std::string> kinds = registry.kinds();
     if (!arguments.operand.empty()) {
         const auto names = registry.names(arguments.operand);
-        if (names.empty()) registry.find(arguments.operand, "");  // says what there is
+        if (names.empty()) registry.find(arguments.operand, ""); // says what there is
         kinds = {arguments.operand};
     }
     Json j = Json::array();
@@ -47,7 +50,10 @@ int list(const Arguments& arguments, core::Registry& registry) {
         for (const auto& name : registry.names(kind)) {
             const auto& info = registry.find(kind, name);
             text += fmt::format("  {:<20} {}\n", info.name, info.summary);
-            j.push_back({{"kind", kind}, {"name", name}, {"summary", info.summary}, {"plugin", info.plugin},
+            j.push_back({{"kind", kind},
+                         {"name", name},
+                         {"summary", info.summary},
+                         {"plugin", info.plugin},
                          {"version", info.version}});
         }
     }
@@ -69,8 +75,7 @@ int describe(const Arguments& arguments, core::Registry& registry) {
                                   info.version, std::filesystem::path(info.file).filename().string());
     if (!info.parameters.empty()) out += "\nparameters:\n";
     for (const auto& p : info.parameters) out += parameter_line(flag_name(info.kind, p.name), p);
-    if (info.kind == "model")
-        out += "\nuses: " + core::Part(info, {}).property("uses").value_or("") + "\n";
+    if (info.kind == "model") out += "\nuses: " + core::Part(info, {}).property("uses").value_or("") + "\n";
     if (info.kind == "data") {
         out += "\nparameters of any data set:\n";
         for (const auto& p : core::DataOptions::declared()) out += parameter_line(flag_name("data", p.name), p);
@@ -84,7 +89,8 @@ int plan(const Arguments& arguments, core::Registry& registry) {
     const std::string purpose = arguments.value("purpose").value_or("train");
     const std::vector<std::string> formats{"text", "dot", "json"};
     if (std::find(formats.begin(), formats.end(), format) == formats.end())
-        throw core::Error(core::Exit::usage, fmt::format("--format: there are text, dot, json{}", core::did_you_mean(format, formats)));
+        throw core::Error(core::Exit::usage,
+                          fmt::format("--format: there are text, dot, json{}", core::did_you_mean(format, formats)));
     const std::vector<std::string> purposes{"train", "evaluate", "encode", "reconstruct", "sample", "score"};
     if (std::find(purposes.begin(), purposes.end(), purpose) == purposes.end())
         throw core::Error(core::Exit::usage, fmt::format("--purpose: there are {}{}", fmt::join(purposes, ", "),
@@ -100,13 +106,21 @@ int plan(const Arguments& arguments, core::Registry& registry) {
         for (const auto& u : program->units) flops += program->flops(u), bytes += program->bytes(u);
         std::int64_t values = 0;
         for (const auto& t : program->tensors) values += t.dims.numel();
-        text = Json{{"purpose", purpose}, {"rows", rows}, {"units", program->units.size()}, {"nodes", program->nodes.size()},
-                    {"flops", flops}, {"bytes", bytes}, {"slab_bytes", program->slab_bytes},
-                    {"live_bytes", program->live_bytes}, {"tensor_bytes", values * 4}}.dump(2) + "\n";
+        text = Json{{"purpose", purpose},
+                    {"rows", rows},
+                    {"units", program->units.size()},
+                    {"nodes", program->nodes.size()},
+                    {"flops", flops},
+                    {"bytes", bytes},
+                    {"slab_bytes", program->slab_bytes},
+                    {"live_bytes", program->live_bytes},
+                    {"tensor_bytes", values * 4}}
+                   .dump(2) +
+               "\n";
     }
     if (auto out = arguments.value("out")) core::write_atomically(*out, text);
     else fmt::print("{}", text);
     return 0;
 }
 
-}  // namespace elbo::tools
+} // namespace elbo::tools

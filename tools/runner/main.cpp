@@ -31,20 +31,22 @@ int run(const std::vector<std::string>& words) {
         return 0;
     }
     static const std::map<std::string, int (*)(const Arguments&, core::Registry&)> all{
-        {"list", list}, {"describe", describe}, {"train", train},   {"resume", resume}, {"eval", eval},
-        {"reconstruct", reconstruct}, {"sample", sample}, {"encode", encode}, {"score", score}, {"plan", plan}};
+        {"list", list},     {"describe", describe}, {"train", train},
+        {"resume", resume}, {"eval", eval},         {"reconstruct", reconstruct},
+        {"sample", sample}, {"encode", encode},     {"score", score},
+        {"plan", plan}};
     return all.at(arguments.verb->name)(arguments, registry);
 }
 
-}  // namespace
-}  // namespace elbo::tools
+} // namespace
+} // namespace elbo::tools
 
 int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
     try {
         const int code = elbo::tools::run({argv + 1, argv + argc});
         if (std::fflush(stdout) == 0) return code;
-        if (errno == EPIPE) return int(elbo::core::Exit::failure);  // the reader has enough
+        if (errno == EPIPE) return int(elbo::core::Exit::failure); // the reader has enough
         throw elbo::core::Error(elbo::core::Exit::failure, "cannot write to standard output");
     } catch (const elbo::core::Error& e) {
         fmt::print(stderr, "error: {}\n", e.what());

@@ -26,31 +26,70 @@ const std::vector<Verb>& verbs() {
     static const std::vector<Verb> all{
         {"list", "[KIND]", "parts that can be chosen", {json, plugin, plugin_dir, help}},
         {"describe", "KIND/NAME", "a part: what it is and its parameters", {json, plugin, plugin_dir, help}},
-        {"train", "MODEL", "train a model into a new run folder",
+        {"train",
+         "MODEL",
+         "train a model into a new run folder",
          {{"config", "FILE", "settings from a config.toml; flags win"},
           {"out", "RUN", "the run folder (default: runs/MODEL-DATA-N)"},
           {"overwrite", "", "replace a run that is there"},
-          json, plugin, plugin_dir, help}, true},
-        {"resume", "RUN", "go on with a run",
+          json,
+          plugin,
+          plugin_dir,
+          help},
+         true},
+        {"resume",
+         "RUN",
+         "go on with a run",
          {{"epochs", "N", "train until this epoch, instead of the run's"}, threads, json, plugin, plugin_dir, help}},
-        {"eval", "RUN", "negative elbo, reconstruction, KL and more over a split",
+        {"eval",
+         "RUN",
+         "negative elbo, reconstruction, KL and more over a split",
          {split, threads, json, plugin, plugin_dir, help}},
-        {"reconstruct", "RUN", "inputs above their reconstructions",
-         {{"rows", "A..B", "which rows of the split (default: 0..15)"}, split,
+        {"reconstruct",
+         "RUN",
+         "inputs above their reconstructions",
+         {{"rows", "A..B", "which rows of the split (default: 0..15)"},
+          split,
           {"out", "FILE", "PNG, npy or csv (default: RUN/pictures/reconstructions.png)"},
-          threads, plugin, plugin_dir, help}},
-        {"sample", "RUN", "new examples from the prior",
-         {{"count", "N", "how many (default: 64)"}, {"seed", "N", "which noise (default: 1)"},
-          {"out", "FILE", "PNG, npy or csv (default: RUN/pictures/samples.png)"}, threads, plugin, plugin_dir, help}},
-        {"encode", "RUN", "the mean code of every row",
+          threads,
+          plugin,
+          plugin_dir,
+          help}},
+        {"sample",
+         "RUN",
+         "new examples from the prior",
+         {{"count", "N", "how many (default: 64)"},
+          {"seed", "N", "which noise (default: 1)"},
+          {"out", "FILE", "PNG, npy or csv (default: RUN/pictures/samples.png)"},
+          threads,
+          plugin,
+          plugin_dir,
+          help}},
+        {"encode",
+         "RUN",
+         "the mean code of every row",
          {split, {"out", "FILE", "npy or csv (default: RUN/codes.npy)"}, threads, plugin, plugin_dir, help}},
-        {"score", "RUN", "an anomaly score for every row: higher is more anomalous; ROC AUC when there are labels",
-         {split, {"out", "FILE", "csv (default: RUN/scores.csv)"},
-          {"anomalies", "LABELS", "labels that count as anomalies, e.g. 4,9 (default: 1, where labels are 0 and 1)"}, threads, json, plugin, plugin_dir, help}},
-        {"plan", "RUN", "the frozen program: units, FLOPs, bytes, memory",
+        {"score",
+         "RUN",
+         "an anomaly score for every row: higher is more anomalous; ROC AUC when there are labels",
+         {split,
+          {"out", "FILE", "csv (default: RUN/scores.csv)"},
+          {"anomalies", "LABELS", "labels that count as anomalies, e.g. 4,9 (default: 1, where labels are 0 and 1)"},
+          threads,
+          json,
+          plugin,
+          plugin_dir,
+          help}},
+        {"plan",
+         "RUN",
+         "the frozen program: units, FLOPs, bytes, memory",
          {{"format", "text|dot|json", "default: text"},
           {"purpose", "NAME", "train, evaluate, encode, reconstruct, sample or score (default: train)"},
-          out, threads, plugin, plugin_dir, help}},
+          out,
+          threads,
+          plugin,
+          plugin_dir,
+          help}},
     };
     return all;
 }
@@ -156,8 +195,8 @@ private:
             } else if (word.starts_with("-")) {
                 refuse(word.substr(1), "-");
             } else if (verb_.operand.empty() || !out.operand.empty()) {
-                throw Error(Exit::usage, fmt::format("'{}' is one word too many; usage: model-runner {} {}", word, verb_.name,
-                                                     verb_.operand));
+                throw Error(Exit::usage, fmt::format("'{}' is one word too many; usage: model-runner {} {}", word,
+                                                     verb_.name, verb_.operand));
             } else {
                 out.operand = word;
             }
@@ -167,7 +206,8 @@ private:
     [[noreturn]] void refuse(const std::string& flag, const char* dashes = "--") const {
         std::vector<std::string> known;
         for (const Flag& f : verb_.flags) known.push_back(f.name);
-        throw Error(Exit::usage, fmt::format("'{}' has no flag {}{}{}", verb_.name, dashes, flag, did_you_mean(flag, known)))
+        throw Error(Exit::usage,
+                    fmt::format("'{}' has no flag {}{}{}", verb_.name, dashes, flag, did_you_mean(flag, known)))
             .note(fmt::format("model-runner {} --help lists them", verb_.name));
     }
 
@@ -176,7 +216,7 @@ private:
     std::string pending_;
 };
 
-}  // namespace
+} // namespace
 
 Arguments parse(const std::vector<std::string>& words, core::Registry& registry) {
     const Verb& verb = find_verb(words.at(0));
@@ -197,7 +237,7 @@ std::string columns(const std::string& left, const std::string& right) {
     return fmt::format("  {:<{}} {}", left, kWidth, right);
 }
 
-}  // namespace
+} // namespace
 
 std::string parameter_line(const std::string& flag, const core::ParameterSpec& spec) {
     const std::string bounds = spec.bounds_text(), fallback = core::value_text(spec.fallback);
@@ -211,12 +251,14 @@ std::string help() {
         "model-runner trains and uses autoencoders whose parts are plugins, chosen by name.\n\n"
         "usage: model-runner VERB ...    model-runner VERB --help\n\n";
     for (const Verb& v : verbs()) out += fmt::format("  {:<12} {:<10} {}\n", v.name, v.operand, v.summary);
-    out += "\nexamples:\n"
-           "  model-runner train vae --data fashion-mnist --prior vamp --out runs/first\n"
-           "  model-runner train vae --prior vamp --help       parameters of the chosen parts\n"
-           "  model-runner eval runs/first --json\n"
-           "\nResults go to standard output, everything else to standard error.\n"
-           "exit codes: 0 done, 1 failure, 2 usage, 3 data, 4 plugin, 5 diverged, 130/143 stopped by a signal after saving\n";
+    out +=
+        "\nexamples:\n"
+        "  model-runner train vae --data fashion-mnist --prior vamp --out runs/first\n"
+        "  model-runner train vae --prior vamp --help       parameters of the chosen parts\n"
+        "  model-runner eval runs/first --json\n"
+        "\nResults go to standard output, everything else to standard error.\n"
+        "exit codes: 0 done, 1 failure, 2 usage, 3 data, 4 plugin, 5 diverged, 130/143 stopped by a signal after "
+        "saving\n";
     return out;
 }
 
@@ -234,7 +276,8 @@ std::string settings_help(const Arguments& arguments, core::Registry& registry) 
     };
     core::Part model(registry.find("model", arguments.operand), {});
     std::vector<core::UsedKind> kinds{{"model", arguments.operand}};
-    for (const auto& k : core::used_kinds(model.property("uses").value_or(""))) kinds.push_back({k.kind, chosen(k.kind, k.fallback)});
+    for (const auto& k : core::used_kinds(model.property("uses").value_or("")))
+        kinds.push_back({k.kind, chosen(k.kind, k.fallback)});
     kinds.push_back({"optimizer", chosen("optimizer", "adam")});
     kinds.push_back({"data", chosen("data", "")});
     for (const auto& k : kinds) {
@@ -252,15 +295,16 @@ std::string settings_help(const Arguments& arguments, core::Registry& registry) 
     return out;
 }
 
-}  // namespace
+} // namespace
 
 std::string help(const Arguments& arguments, core::Registry& registry) {
     const Verb& v = *arguments.verb;
-    std::string out = fmt::format("{}: {}\n\nusage: model-runner {} {} [flags]\n\nflags:\n", v.name, v.summary, v.name, v.operand);
+    std::string out =
+        fmt::format("{}: {}\n\nusage: model-runner {} {} [flags]\n\nflags:\n", v.name, v.summary, v.name, v.operand);
     for (const Flag& f : v.flags) {
         out += columns(fmt::format("--{}{}", f.name, f.value.empty() ? "" : " <" + f.value + ">"), f.help + "\n");
     }
     return v.takes_settings ? out + settings_help(arguments, registry) : out;
 }
 
-}  // namespace elbo::tools
+} // namespace elbo::tools

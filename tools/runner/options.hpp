@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "core/run/config.hpp"
 #include "core/host/registry.hpp"
+#include "core/run/config.hpp"
 
 namespace elbo::tools {
 
@@ -51,4 +51,4 @@ std::string parameter_line(const std::string& flag, const core::ParameterSpec& s
 /// The flag of a parameter: '_' is written '-'.
 std::string flag_name(const std::string& kind, const std::string& parameter);
 
-}  // namespace elbo::tools
+} // namespace elbo::tools

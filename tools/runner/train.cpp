@@ -31,7 +31,8 @@ void on_signal(int signal) {
 
 fs::path free_folder(const core::RunConfig& config) {
     for (int n = 1;; ++n) {
-        fs::path folder = fs::path("runs") / fmt::format("{}-{}-{}", config.part("model").name, config.part("data").name, n);
+        fs::path folder =
+            fs::path("runs") / fmt::format("{}-{}-{}", config.part("model").name, config.part("data").name, n);
         if (!fs::exists(folder)) return folder;
     }
 }
@@ -39,13 +40,18 @@ fs::path free_folder(const core::RunConfig& config) {
 void print_result(const Arguments& arguments, const OpenRun& open, const core::TrainingResult& result) {
     const std::string folder = open.run.folder().string();
     if (arguments.has("json")) {
-        nlohmann::ordered_json j{{"run", folder}, {"epoch", result.progress.epoch}, {"step", result.progress.step},
-                                 {"stopped", result.stopped}, {"metrics", folder + "/metrics.csv"},
-                                 {"pictures", folder + "/pictures"}, {"weights", folder + "/model/weights.safetensors"}};
+        nlohmann::ordered_json j{{"run", folder},
+                                 {"epoch", result.progress.epoch},
+                                 {"step", result.progress.step},
+                                 {"stopped", result.stopped},
+                                 {"metrics", folder + "/metrics.csv"},
+                                 {"pictures", folder + "/pictures"},
+                                 {"weights", folder + "/model/weights.safetensors"}};
         fmt::print("{}\n", j.dump());
         return;
     }
-    fmt::print("run       {}\nmetrics   {}/metrics.csv\nweights   {}/model/weights.safetensors\n", folder, folder, folder);
+    fmt::print("run       {}\nmetrics   {}/metrics.csv\nweights   {}/model/weights.safetensors\n", folder, folder,
+               folder);
     for (const char* name : {"reconstructions.png", "samples.png"})
         if (fs::exists(open.run.folder() / "pictures" / name)) fmt::print("picture   {}/pictures/{}\n", folder, name);
 }
@@ -63,8 +69,8 @@ int go(const Arguments& arguments, OpenRun& open) {
     core::Trainer trainer(open.run, open.config, open.session(), open.rows(), console, stop_signal);
     const core::TrainingResult result = trainer.train(open.progress);
     if (result.stopped) {
-        console.note(fmt::format("stopped after step {}, saved; go on with: model-runner resume {}", result.progress.step,
-                                 open.run.folder().string()));
+        console.note(fmt::format("stopped after step {}, saved; go on with: model-runner resume {}",
+                                 result.progress.step, open.run.folder().string()));
         return 128 + stop_signal.load();
     }
     draw_pictures(open.run, open.session(), open.rows());
@@ -72,7 +78,7 @@ int go(const Arguments& arguments, OpenRun& open) {
     return 0;
 }
 
-}  // namespace
+} // namespace
 
 OpenRun open_run(const Arguments& arguments, core::Registry& registry, bool untrained) {
     OpenRun open{core::Run::open(arguments.operand), {}, nullptr, {}, {}};
@@ -88,11 +94,13 @@ OpenRun open_run(const Arguments& arguments, core::Registry& registry, bool untr
     open.executor = ops::make_executor("dnnl", int(open.config.threads));
     const auto checkpoint = open.run.latest_checkpoint();
     core::Scaler scaler;
-    if (checkpoint) scaler = {core::stored_scaler(*checkpoint, "data.center"), core::stored_scaler(*checkpoint, "data.spread")};
+    if (checkpoint)
+        scaler = {core::stored_scaler(*checkpoint, "data.center"), core::stored_scaler(*checkpoint, "data.spread")};
     open.assembly = core::assemble(open.config, registry, ops::table(), *open.executor, scaler);
     if (checkpoint) open.progress = open.run.load_checkpoint(*checkpoint, open.session());
-    else if (!untrained) throw Error(Exit::data, "the run has no checkpoint", arguments.operand)
-        .note(fmt::format("train it: model-runner resume {}", arguments.operand));
+    else if (!untrained)
+        throw Error(Exit::data, "the run has no checkpoint", arguments.operand)
+            .note(fmt::format("train it: model-runner resume {}", arguments.operand));
     return open;
 }
 
@@ -133,4 +141,4 @@ int resume(const Arguments& arguments, core::Registry& registry) {
     return go(arguments, open);
 }
 
-}  // namespace elbo::tools
+} // namespace elbo::tools

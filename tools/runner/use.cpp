@@ -10,10 +10,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include "core/files/arrays.hpp"
 #include "core/base/error.hpp"
-#include "core/run/metrics.hpp"
+#include "core/files/arrays.hpp"
 #include "core/files/picture.hpp"
+#include "core/run/metrics.hpp"
 #include "core/run/trainer.hpp"
 #include "tools/runner/commands.hpp"
 
@@ -31,7 +31,8 @@ constexpr std::int64_t kMostSamples = 1 << 20, kMostDrawn = 10000;
 
 Split split_of(const Arguments& arguments, const core::Rows& rows) {
     const std::string name = arguments.value("split").value_or("test");
-    if (name != "train" && name != "test") throw Error(Exit::usage, fmt::format("--split: '{}'; there are train, test", name));
+    if (name != "train" && name != "test")
+        throw Error(Exit::usage, fmt::format("--split: '{}'; there are train, test", name));
     const Split split = name == "train" ? Split::train : Split::test;
     if (rows.count(split) == 0) throw Error(Exit::data, fmt::format("the data has no {} rows", name));
     return split;
@@ -39,7 +40,8 @@ Split split_of(const Arguments& arguments, const core::Rows& rows) {
 
 // Runs a purpose over rows first .. first+count, in batches, and hands on each output.
 template <class F>
-void each_batch(const OpenRun& open, const std::string& purpose, Split split, std::int64_t first, std::int64_t count, F f) {
+void each_batch(const OpenRun& open, const std::string& purpose, Split split, std::int64_t first, std::int64_t count,
+                F f) {
     const std::int64_t batch = std::min(open.config.batch, count);
     std::vector<float> x(std::size_t(batch * open.rows().values()));
     std::vector<std::int64_t> which(static_cast<std::size_t>(batch));
@@ -59,7 +61,8 @@ fs::path checked_ending(const fs::path& out, const std::vector<std::string>& end
     throw Error(Exit::usage, fmt::format("--out: '{}' must end in {}", out.string(), fmt::join(endings, " or ")));
 }
 
-void write_array(const fs::path& file, const std::vector<float>& values, const core::Dims& dims, const std::string& column) {
+void write_array(const fs::path& file, const std::vector<float>& values, const core::Dims& dims,
+                 const std::string& column) {
     if (file.extension() == ".npy") return core::write_npy(file, values, dims);
     std::vector<std::string> header;
     for (std::int64_t i = 0; i < dims.row(); ++i) header.push_back(column + std::to_string(i));
@@ -68,11 +71,12 @@ void write_array(const fs::path& file, const std::vector<float>& values, const c
 
 bool is_picture(const fs::path& file, const core::Dims& row) {
     if (file.extension() != ".png") return false;
-    if (!is_image(row)) throw Error(Exit::usage, fmt::format("rows of {} are no images; use --out FILE.npy or .csv", row.text()));
+    if (!is_image(row))
+        throw Error(Exit::usage, fmt::format("rows of {} are no images; use --out FILE.npy or .csv", row.text()));
     return true;
 }
 
-}  // namespace
+} // namespace
 
 int eval(const Arguments& arguments, core::Registry& registry) {
     OpenRun open = open_run(arguments, registry);
@@ -84,12 +88,25 @@ int eval(const Arguments& arguments, core::Registry& registry) {
     const char* kl_kind = !e.kl ? "none" : e.kl_estimated ? "one-sample estimate" : "analytic";
     if (arguments.has("json")) {
         auto optional = [](const std::optional<double>& v) { return v ? Json(*v) : Json(nullptr); };
-        Json j{{"run", arguments.operand}, {"split", split == Split::train ? "train" : "test"}, {"rows", e.rows},
-               {"epoch", open.progress.epoch}, {"step", open.progress.step}, {"negative_elbo", optional(e.negative_elbo())},
-               {"reconstruction", optional(e.reconstruction)}, {"kl", optional(e.kl)}, {"kl_kind", kl_kind}, {"loss", e.loss},
-               {"squared_error", e.squared_error}, {"active_latents", e.active}, {"latents", e.code_variance.size()},
-               {"z", {{"negative_elbo", "sample"}, {"reconstruction", "sample"}, {"loss", "sample"}, {"squared_error", "mean"},
-                      {"active_latents", "mean"}}},
+        Json j{{"run", arguments.operand},
+               {"split", split == Split::train ? "train" : "test"},
+               {"rows", e.rows},
+               {"epoch", open.progress.epoch},
+               {"step", open.progress.step},
+               {"negative_elbo", optional(e.negative_elbo())},
+               {"reconstruction", optional(e.reconstruction)},
+               {"kl", optional(e.kl)},
+               {"kl_kind", kl_kind},
+               {"loss", e.loss},
+               {"squared_error", e.squared_error},
+               {"active_latents", e.active},
+               {"latents", e.code_variance.size()},
+               {"z",
+                {{"negative_elbo", "sample"},
+                 {"reconstruction", "sample"},
+                 {"loss", "sample"},
+                 {"squared_error", "mean"},
+                 {"active_latents", "mean"}}},
                {"unit", unit + " per row"}};
         fmt::print("{}\n", j.dump());
         return 0;
@@ -117,11 +134,13 @@ int reconstruct(const Arguments& arguments, core::Registry& registry) {
         if (b >= all) throw Error(Exit::usage, fmt::format("--rows: the split has rows 0..{}", all - 1));
         first = a, last = b;
     }
-    const fs::path out = checked_ending(arguments.value("out").value_or((open.run.folder() / "pictures" / "reconstructions.png").string()),
-                                        {".png", ".npy", ".csv"});
+    const fs::path out = checked_ending(
+        arguments.value("out").value_or((open.run.folder() / "pictures" / "reconstructions.png").string()),
+        {".png", ".npy", ".csv"});
     if (is_picture(out, open.rows().dims())) {
         if (last - first >= kMostDrawn)
-            throw Error(Exit::usage, fmt::format("--rows: at most {} in one picture", kMostDrawn)).note("or --out FILE.npy");
+            throw Error(Exit::usage, fmt::format("--rows: at most {} in one picture", kMostDrawn))
+                .note("or --out FILE.npy");
         draw_reconstructions(out, open.session(), open.rows(), split, first, last - first + 1);
     } else {
         std::vector<float> values;
@@ -141,11 +160,13 @@ int sample(const Arguments& arguments, core::Registry& registry) {
     const std::int64_t count = arguments.number("count", 1).value_or(64);
     if (count > kMostSamples) throw Error(Exit::usage, fmt::format("--count: at most {} at once", kMostSamples));
     const auto seed = std::uint64_t(arguments.number("seed", 0).value_or(1));
-    const fs::path out = checked_ending(arguments.value("out").value_or((open.run.folder() / "pictures" / "samples.png").string()),
-                                        {".png", ".npy", ".csv"});
+    const fs::path out =
+        checked_ending(arguments.value("out").value_or((open.run.folder() / "pictures" / "samples.png").string()),
+                       {".png", ".npy", ".csv"});
     if (is_picture(out, open.rows().dims())) {
         if (count > kMostDrawn)
-            throw Error(Exit::usage, fmt::format("--count: at most {} in one picture", kMostDrawn)).note("or --out FILE.npy");
+            throw Error(Exit::usage, fmt::format("--count: at most {} in one picture", kMostDrawn))
+                .note("or --out FILE.npy");
         draw_samples(out, open.session(), count, seed);
     } else {
         open.session().run("sample", nullptr, count, seed);
@@ -197,7 +218,7 @@ double auc_of(const std::vector<double>& scores, const std::vector<double>& labe
     return core::roc_auc(scores, is);
 }
 
-}  // namespace
+} // namespace
 
 int score(const Arguments& arguments, core::Registry& registry) {
     OpenRun open = open_run(arguments, registry);
@@ -207,19 +228,25 @@ int score(const Arguments& arguments, core::Registry& registry) {
     if (arguments.has("anomalies") && !labelled)
         throw Error(Exit::data, "--anomalies: the data has no labels").note("for csv, name the column: --data.label");
     const std::set<double> anomalies = named_anomalies(arguments);
-    const fs::path out = checked_ending(arguments.value("out").value_or((open.run.folder() / "scores.csv").string()), {".csv"});
+    const fs::path out =
+        checked_ending(arguments.value("out").value_or((open.run.folder() / "scores.csv").string()), {".csv"});
     std::vector<double> scores, labels, table;
-    each_batch(open, "score", split, 0, n, [&](std::int64_t, std::span<const float> s) { scores.insert(scores.end(), s.begin(), s.end()); });
+    each_batch(open, "score", split, 0, n,
+               [&](std::int64_t, std::span<const float> s) { scores.insert(scores.end(), s.begin(), s.end()); });
     for (std::int64_t i = 0; i < n; ++i) {
         table.insert(table.end(), {double(i), scores[std::size_t(i)]});
         if (!labelled) continue;
         labels.push_back(open.rows().labels(split, i)[0]);
         table.push_back(labels.back());
     }
-    core::write_csv(out, labelled ? std::vector<std::string>{"row", "score", "label"} : std::vector<std::string>{"row", "score"}, table);
+    core::write_csv(
+        out, labelled ? std::vector<std::string>{"row", "score", "label"} : std::vector<std::string>{"row", "score"},
+        table);
     const double auc = labelled ? auc_of(scores, labels, anomalies) : NAN;
     if (arguments.has("json")) {
-        fmt::print("{}\n", Json{{"file", out.string()}, {"rows", n}, {"roc_auc", std::isnan(auc) ? Json(nullptr) : Json(auc)}}.dump());
+        fmt::print(
+            "{}\n",
+            Json{{"file", out.string()}, {"rows", n}, {"roc_auc", std::isnan(auc) ? Json(nullptr) : Json(auc)}}.dump());
         return 0;
     }
     fmt::print("{}\n", out.string());
@@ -246,7 +273,7 @@ struct Look {
           scale(std::max(1, 56 / std::max(height, width))), low(float(s.low)), high(float(s.high)) {}
 };
 
-}  // namespace
+} // namespace
 
 void draw_reconstructions(const fs::path& file, core::Session& session, const core::Rows& rows, Split split,
                           std::int64_t first, std::int64_t count) {
@@ -256,16 +283,16 @@ void draw_reconstructions(const fs::path& file, core::Session& session, const co
     rows.read(split, which, x.data());
     session.run("reconstruct", x.data(), count, 1);
     const Look l(session.settings());
-    core::write_png(file, core::pairs(x, session.output("reconstruct"), count, l.height, l.width, l.channels, 16, l.low, l.high,
-                                      l.scale, 2));
+    core::write_png(file, core::pairs(x, session.output("reconstruct"), count, l.height, l.width, l.channels, 16, l.low,
+                                      l.high, l.scale, 2));
 }
 
 void draw_samples(const fs::path& file, core::Session& session, std::int64_t count, std::uint64_t seed) {
     session.run("sample", nullptr, count, seed);
     const Look l(session.settings());
     const int columns = int(std::ceil(std::sqrt(double(count))));
-    core::write_png(file, core::sheet(session.output("sample"), count, l.height, l.width, l.channels, columns, l.low, l.high,
-                                      l.scale, 2));
+    core::write_png(file, core::sheet(session.output("sample"), count, l.height, l.width, l.channels, columns, l.low,
+                                      l.high, l.scale, 2));
 }
 
 void draw_pictures(const core::Run& run, core::Session& session, const core::Rows& rows) {
@@ -276,4 +303,4 @@ void draw_pictures(const core::Run& run, core::Session& session, const core::Row
     if (can_sample(session)) draw_samples(run.folder() / "pictures" / "samples.png", session, 64, 1);
 }
 
-}  // namespace elbo::tools
+} // namespace elbo::tools

@@ -58,9 +58,8 @@ private:
             const ProgramNode& n = p_.nodes[i];
             if (n.op->runs == Runs::assign) held_[i] = 1;
             if (n.op->runs != Runs::elementwise || pinned(NodeId(i)) || readers_[i].empty()) continue;
-            held_[i] = std::all_of(readers_[i].begin(), readers_[i].end(), [&](NodeId r) {
-                return held_[std::size_t(r)] && node(r).dims == n.dims;
-            });
+            held_[i] = std::all_of(readers_[i].begin(), readers_[i].end(),
+                                   [&](NodeId r) { return held_[std::size_t(r)] && node(r).dims == n.dims; });
         }
     }
 
@@ -97,7 +96,8 @@ private:
     }
 
     int update_of(NodeId id) {
-        while (update_[std::size_t(id)] != id) id = update_[std::size_t(id)] = update_[std::size_t(update_[std::size_t(id)])];
+        while (update_[std::size_t(id)] != id)
+            id = update_[std::size_t(id)] = update_[std::size_t(update_[std::size_t(id)])];
         return id;
     }
 
@@ -125,7 +125,7 @@ private:
         if (enabled_ && n.op->runs == Runs::elementwise && join_matmul(id)) return;
         if (enabled_ && n.op->runs == Runs::row_sum && join_as_row_sum(id)) return;
         if (enabled_ && groups(n) && join_group(id)) return;
-        const auto kind = groups(n)                      ? Unit::Kind::group
+        const auto kind = groups(n)                    ? Unit::Kind::group
                           : n.op->runs == Runs::matmul ? Unit::Kind::matmul
                                                        : Unit::Kind::kernel;
         new_unit(id, kind, std::max(lowest_level(id), floor_[std::size_t(id)]));
@@ -168,7 +168,7 @@ private:
             if (u < 0 || p_.units[std::size_t(u)].kind != Unit::Kind::matmul) continue;
             if (readers_[std::size_t(before)].size() != 1 || pinned(before) || !(node(before).dims == n.dims)) continue;
             const Unit& unit = p_.units[std::size_t(u)];
-            if (node(node(unit.nodes[0]).inputs[0]).dims.numel() == 0) continue;  // an empty sum is not a product
+            if (node(node(unit.nodes[0]).inputs[0]).dims.numel() == 0) continue; // an empty sum is not a product
             if (unit.nodes.back() != before || floor_[std::size_t(id)] > unit.level) continue;
             if (unit.nodes.size() == 1 && n.op->name == "add") {
                 const NodeId bias = n.inputs[1 - k];
@@ -203,7 +203,7 @@ private:
             if (!summed) break;
         }
         if (trailing != axes.rank || trailing == node(in).dims.rank) return false;
-        for (NodeId other : unit.nodes)  // all sums of a group end at the same rows
+        for (NodeId other : unit.nodes) // all sums of a group end at the same rows
             if (node(other).op->runs == Runs::row_sum && node(other).dims.numel() != n.dims.numel()) return false;
         join(id, u);
         return true;
@@ -301,8 +301,8 @@ private:
     std::unordered_map<int, int> begun_; // the unit that update is being put into
 };
 
-}  // namespace
+} // namespace
 
 void fuse(Program& program, bool enabled) { Fuser(program, enabled).run(); }
 
-}  // namespace elbo::core::freezing
+} // namespace elbo::core::freezing

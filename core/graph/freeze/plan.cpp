@@ -82,7 +82,7 @@ private:
         std::vector<Block*> order;
         for (Block& b : blocks_) order.push_back(&b);
         std::stable_sort(order.begin(), order.end(), [](auto* a, auto* b) { return a->bytes > b->bytes; });
-        std::vector<Block> placed;  // by offset, so that the search ends at the first gap
+        std::vector<Block> placed; // by offset, so that the search ends at the first gap
         for (Block* b : order) {
             std::int64_t at = 0;
             for (const Block& other : placed) {
@@ -92,7 +92,8 @@ private:
             }
             b->offset = at;
             placed.insert(std::upper_bound(placed.begin(), placed.end(), at,
-                                           [](std::int64_t v, const Block& o) { return v < o.offset; }), *b);
+                                           [](std::int64_t v, const Block& o) { return v < o.offset; }),
+                          *b);
             p_.slab_bytes = std::max(p_.slab_bytes, at + b->bytes);
         }
         std::vector<std::int64_t> live(p_.units.size() + 2, 0);
@@ -122,8 +123,8 @@ private:
     std::vector<Block> blocks_;
 };
 
-}  // namespace
+} // namespace
 
 void plan(Program& program) { Planner(program).run(); }
 
-}  // namespace elbo::core::freezing
+} // namespace elbo::core::freezing

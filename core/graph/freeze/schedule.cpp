@@ -63,7 +63,8 @@ private:
             for (int next : after_[std::size_t(u)])
                 if (--waits_[std::size_t(next)] == 0) ready.emplace(urgency(next), next);
         }
-        if (ordered.size() != p_.units.size()) throw std::logic_error("schedule: units depend on each other in a circle");
+        if (ordered.size() != p_.units.size())
+            throw std::logic_error("schedule: units depend on each other in a circle");
         p_.units = std::move(ordered);
     }
 
@@ -73,8 +74,8 @@ private:
     std::vector<int> waits_;
 };
 
-}  // namespace
+} // namespace
 
 void schedule(Program& program) { Scheduler(program).run(); }
 
-}  // namespace elbo::core::freezing
+} // namespace elbo::core::freezing

@@ -33,8 +33,12 @@ public:
         for (const auto& o : request_.outputs) out_.outputs.push_back({o.name, before_assignment(o.node)});
         if (request_.guard >= 0) out_.guard = mapped(request_.guard);
         for (const auto& a : request_.assignments) {
-            ProgramNode n{tape_.ops().find("assign"), {mapped(a.target), assigned_value(a)}, {}, tape_.dims(a.target),
-                          tape_.where(a.value), tape_.scope(a.value)};
+            ProgramNode n{tape_.ops().find("assign"),
+                          {mapped(a.target), assigned_value(a)},
+                          {},
+                          tape_.dims(a.target),
+                          tape_.where(a.value),
+                          tape_.scope(a.value)};
             out_.nodes.push_back(std::move(n));
         }
         drop_unused();
@@ -84,7 +88,7 @@ private:
         for (NodeId in : tape_.inputs(id)) made.inputs.push_back(mapped(in));
         auto all = tape_.attributes(id).all();
         made.attributes.assign(all.begin(), all.end());
-        if (n.op->runs == Runs::given)  // names outlive the tape: kept in `where`'s neighbour, the scope
+        if (n.op->runs == Runs::given) // names outlive the tape: kept in `where`'s neighbour, the scope
             made.scope = tape_.name(tape_.attributes(id).integer("name"));
         if (NodeId same = simpler(made); same >= 0) return same;
         return add(std::move(made));
@@ -205,7 +209,7 @@ private:
     std::unordered_map<std::string, NodeId> known_;
 };
 
-}  // namespace
+} // namespace
 
 void simplify(const Tape& tape, const FreezeRequest& request, Program& program) {
     Simplifier(tape, request, program).run();
@@ -233,7 +237,7 @@ std::vector<NodeId> reads(const Program& program, const Unit& unit) {
     return out;
 }
 
-}  // namespace freezing
+} // namespace freezing
 
 double Program::constant(NodeId id) const {
     assert(node(id).op->runs == Runs::constant);
@@ -248,7 +252,8 @@ double Program::flops(const Unit& unit) const {
             const Dims& a = node(n.inputs[0]).dims;
             total += 2.0 * double(n.dims.numel()) * double(Attributes(n.attributes).flag("transpose_a") ? a[0] : a[1]);
         } else {
-            total += double(n.inputs.empty() ? n.dims.numel() : std::max(n.dims.numel(), node(n.inputs[0]).dims.numel()));
+            total +=
+                double(n.inputs.empty() ? n.dims.numel() : std::max(n.dims.numel(), node(n.inputs[0]).dims.numel()));
         }
     }
     return total;
@@ -263,4 +268,4 @@ double Program::bytes(const Unit& unit) const {
     return total;
 }
 
-}  // namespace elbo::core
+} // namespace elbo::core

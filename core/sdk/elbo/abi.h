@@ -91,7 +91,8 @@ typedef struct elbo_host {
     int32_t (*shape)(elbo_trace*, elbo_node, int64_t dims[ELBO_MAX_RANK], uint32_t* rank);
     /* A trained tensor; asking again for the same name in the same scope gives the same tensor. */
     int32_t (*parameter)(elbo_trace*, const elbo_tensor*, elbo_site, elbo_node* out);
-    /* A tensor that is kept but not trained (moments, running statistics); `assign` writes it at the end of the step. */
+    /* A tensor that is kept but not trained (moments, running statistics); `assign` writes it at the end of the step.
+     */
     int32_t (*state)(elbo_trace*, const elbo_tensor*, elbo_site, elbo_node* out);
     int32_t (*assign)(elbo_trace*, elbo_node state, elbo_node value, elbo_site);
     /* A scalar that changes from step to step: "step" counts 1, 2, 3, ...; "epoch" is the fraction of epochs done. */
@@ -150,7 +151,8 @@ struct elbo_component {
 };
 
 /* The one symbol a plugin exports, named elbo_plugin. The same facts stand in its ELF note (name "elbo", type 1:
- * magic, major, minor, then "name\nversion\nkind/name kind/name ..."), which the host reads before it loads the file. */
+ * magic, major, minor, then "name\nversion\nkind/name kind/name ..."), which the host reads before it loads the file.
+ */
 typedef struct elbo_entry {
     uint32_t size;
     uint16_t major, minor;

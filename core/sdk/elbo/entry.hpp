@@ -74,7 +74,7 @@ struct Bridge {
             *n_out = std::uint32_t(result.size());
             return 0;
         } catch (const Refused&) {
-            return 1;  // the host knows already
+            return 1; // the host knows already
         } catch (const std::exception& e) {
             message = e.what();
         } catch (...) {
@@ -97,7 +97,7 @@ struct Bridge {
     }
 };
 
-}  // namespace detail
+} // namespace detail
 
 /// What the body of ELBO_PLUGIN adds its components to.
 class Plugin {
@@ -122,8 +122,17 @@ public:
             data.labels = Bridge::labels;
             rows = &data;
         }
-        table = {sizeof(elbo_component), std::uint32_t(params.size()), T::kind,          name,         summary, params.data(),
-                 Bridge::create,         Bridge::destroy,              Bridge::property, Bridge::call, rows};
+        table = {sizeof(elbo_component),
+                 std::uint32_t(params.size()),
+                 T::kind,
+                 name,
+                 summary,
+                 params.data(),
+                 Bridge::create,
+                 Bridge::destroy,
+                 Bridge::property,
+                 Bridge::call,
+                 rows};
         status_ |= detail::host->add(registrar_, &table);
     }
     std::int32_t status() const { return status_; }
@@ -155,24 +164,30 @@ struct alignas(4) Note {
 
 template <std::size_t N>
 constexpr Note<N> make_note(const char (&text)[N]) {
-    Note<N> note{5, std::uint32_t(8 + sizeof(Note<N>::text)), ELBO_NOTE_TYPE, {'e', 'l', 'b', 'o'}, ELBO_NOTE_MAGIC,
-                 ELBO_ABI_MAJOR, ELBO_ABI_MINOR, {}};
+    Note<N> note{5,
+                 std::uint32_t(8 + sizeof(Note<N>::text)),
+                 ELBO_NOTE_TYPE,
+                 {'e', 'l', 'b', 'o'},
+                 ELBO_NOTE_MAGIC,
+                 ELBO_ABI_MAJOR,
+                 ELBO_ABI_MINOR,
+                 {}};
     for (std::size_t i = 0; i < N; ++i) note.text[i] = text[i];
     return note;
 }
 
-}  // namespace detail
-}  // namespace elbo
+} // namespace detail
+} // namespace elbo
 
 /// ELBO_PLUGIN("laplace", "1.0.0", "prior/laplace") { plugin.add<Laplace>("laplace", "what it is"); }
 /// The third text lists every component, separated by spaces; adding another one, or fewer, refuses the plugin.
-#define ELBO_PLUGIN(NAME, VERSION, PROVIDES)                                                                          \
-    static void elbo_register(::elbo::Plugin& plugin);                                                                \
-    __attribute__((section(".note.elbo"), used, aligned(4))) static constexpr auto elbo_note =                        \
-        ::elbo::detail::make_note(NAME "\n" VERSION "\n" PROVIDES);                                                   \
-    extern "C" {                                                                                                      \
-    extern __attribute__((visibility("default"))) const elbo_entry elbo_plugin;                                       \
-    __attribute__((used)) const elbo_entry elbo_plugin = {sizeof(elbo_entry), ELBO_ABI_MAJOR, ELBO_ABI_MINOR, NAME,   \
-                                                          VERSION, &::elbo::detail::init<&elbo_register>};            \
-    }                                                                                                                 \
+#define ELBO_PLUGIN(NAME, VERSION, PROVIDES)                                                                       \
+    static void elbo_register(::elbo::Plugin& plugin);                                                             \
+    __attribute__((section(".note.elbo"), used, aligned(4))) static constexpr auto elbo_note =                     \
+        ::elbo::detail::make_note(NAME "\n" VERSION "\n" PROVIDES);                                                \
+    extern "C" {                                                                                                   \
+    extern __attribute__((visibility("default"))) const elbo_entry elbo_plugin;                                    \
+    __attribute__((used)) const elbo_entry elbo_plugin = {                                                         \
+        sizeof(elbo_entry), ELBO_ABI_MAJOR, ELBO_ABI_MINOR, NAME, VERSION, &::elbo::detail::init<&elbo_register>}; \
+    }                                                                                                              \
     static void elbo_register([[maybe_unused]] ::elbo::Plugin& plugin)

@@ -1,6 +1,6 @@
 // The kinds of parts and what each has to say. B is the number of examples, L the latent size, D the values of one
-// example. Every density is per example, [B], in nats; only a model reduces. `the<Kind>(x)` is how one part asks the host
-// for another: `the<Encoder>(x).features(x)`.
+// example. Every density is per example, [B], in nats; only a model reduces. `the<Kind>(x)` is how one part asks the
+// host for another: `the<Encoder>(x).features(x)`.
 #pragma once
 
 #include <optional>
@@ -39,7 +39,7 @@ inline std::vector<double> query(Var like, const char* key) {
     check(like.trace, host->query(like.trace, key, values, ELBO_MAX_RANK + 2, &n));
     return {values, values + n};
 }
-}  // namespace detail
+} // namespace detail
 
 /// L, the size of the code.
 inline std::int64_t latent(Var like) { return std::int64_t(detail::query(like, "latent").at(0)); }
@@ -232,7 +232,7 @@ struct PartOf {
     }
 };
 
-}  // namespace detail
+} // namespace detail
 
 /// The part of that kind in this run, as the<Kind>(x) gives it.
 template <class Kind>
@@ -284,4 +284,4 @@ Ref<Kind> the(Var like, Site at = Site::here()) {
     return Ref<Kind>(like, Kind::kind, at);
 }
 
-}  // namespace elbo
+} // namespace elbo

@@ -30,7 +30,7 @@ inline elbo_tensor tensor(const char* name, const Shape& dims, const Init& init)
     for (std::size_t i = 0; i < dims.size(); ++i) t.dims[i] = dims[i];
     return t;
 }
-}  // namespace detail
+} // namespace detail
 
 /// A trained tensor. `like` says in which recording.
 inline Var parameter(Var like, const std::string& name, const Shape& dims, const Init& init = {},
@@ -113,4 +113,4 @@ inline Var mlp(In x, const std::vector<std::int64_t>& widths, const std::string&
     return h;
 }
 
-}  // namespace elbo
+} // namespace elbo

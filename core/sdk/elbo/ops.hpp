@@ -48,7 +48,8 @@ namespace detail {
 /// The table of the host that loaded this plugin.
 inline const elbo_host* host = nullptr;
 
-/// While one lives, everything emitted is said to come from `site`: functions made of other functions report their caller.
+/// While one lives, everything emitted is said to come from `site`: functions made of other functions report their
+/// caller.
 class Inside {
 public:
     explicit Inside(Site site) : saved_(outer()) {
@@ -105,9 +106,7 @@ inline Var constant(elbo_trace* trace, double value, const Shape& shape, Site at
     return emit(trace, "constant", {}, {{"value", value}, {"shape", shape}}, at);
 }
 
-inline Var lift(In x, elbo_trace* trace) {
-    return x.var.trace ? x.var : constant(trace, x.number, {}, x.site);
-}
+inline Var lift(In x, elbo_trace* trace) { return x.var.trace ? x.var : constant(trace, x.number, {}, x.site); }
 
 inline Var binary(const char* op, In a, In b) {
     elbo_trace* trace = a.var.trace ? a.var.trace : b.var.trace;
@@ -115,7 +114,7 @@ inline Var binary(const char* op, In a, In b) {
     return emit(trace, op, {lift(a, trace), lift(b, trace)}, {}, a.site);
 }
 
-}  // namespace detail
+} // namespace detail
 
 /// The dimensions of x; rows (examples) come first.
 inline Shape shape(In x) {
@@ -144,13 +143,13 @@ inline Var where(In condition, In a, In b) {
 }
 
 // Functions of one value, elementwise.
-inline Var abs(In x) { return detail::emit("abs", x); }          ///< |x|; gradient 0 at 0
-inline Var sign(In x) { return detail::emit("sign", x); }        ///< -1, 0 or 1. No gradient.
-inline Var floor(In x) { return detail::emit("floor", x); }      ///< largest integer <= x. No gradient.
+inline Var abs(In x) { return detail::emit("abs", x); }     ///< |x|; gradient 0 at 0
+inline Var sign(In x) { return detail::emit("sign", x); }   ///< -1, 0 or 1. No gradient.
+inline Var floor(In x) { return detail::emit("floor", x); } ///< largest integer <= x. No gradient.
 inline Var exp(In x) { return detail::emit("exp", x); }
-inline Var expm1(In x) { return detail::emit("expm1", x); }      ///< exp(x) - 1, accurate near 0
-inline Var log(In x) { return detail::emit("log", x); }          ///< natural logarithm
-inline Var log1p(In x) { return detail::emit("log1p", x); }      ///< log(1 + x), accurate near 0
+inline Var expm1(In x) { return detail::emit("expm1", x); } ///< exp(x) - 1, accurate near 0
+inline Var log(In x) { return detail::emit("log", x); }     ///< natural logarithm
+inline Var log1p(In x) { return detail::emit("log1p", x); } ///< log(1 + x), accurate near 0
 inline Var sqrt(In x) { return detail::emit("sqrt", x); }
 inline Var square(In x) { return detail::emit("square", x); }
 inline Var sin(In x) { return detail::emit("sin", x); }
@@ -276,4 +275,4 @@ inline std::vector<Var> gradient(In scalar, const std::vector<Var>& wrt) {
     return result;
 }
 
-}  // namespace elbo
+} // namespace elbo

@@ -73,7 +73,8 @@ struct Declare {
     std::vector<elbo_param>& out;
     template <class T>
     void operator()(const char* name, T& member, const char* help, const Rule& rule = anything) {
-        out.push_back({sizeof(elbo_param), rule.flags, help, value_of(name, member), rule.low, rule.high, rule.choices});
+        out.push_back(
+            {sizeof(elbo_param), rule.flags, help, value_of(name, member), rule.low, rule.high, rule.choices});
     }
 };
 
@@ -88,5 +89,5 @@ struct Assign {
     }
 };
 
-}  // namespace detail
-}  // namespace elbo
+} // namespace detail
+} // namespace elbo

@@ -28,7 +28,7 @@ struct ProductStep {
     core::TileFn after; ///< an activation of ours, applied while the result is in the cache; or nullptr
     void run(const Memory& m, const core::Noise&) {
         float* c = m.at(out);
-        if (k == 0) std::fill_n(c, n_out, 0.f);  // oneDNN leaves the result of an empty sum unwritten
+        if (k == 0) std::fill_n(c, n_out, 0.f); // oneDNN leaves the result of an empty sum unwritten
         if (n_out == 0 || k == 0) return;
         product.run(m.at(a), m.at(b), bias.in == Place::In::nowhere ? nullptr : m.at(bias), c);
         if (after) after({{c, nullptr, nullptr}, {false, false, false}, c, std::size_t(n_out)});
@@ -44,7 +44,8 @@ struct KernelStep {
     Place out;
     void run(const Memory& m, const core::Noise& noise) {
         for (std::size_t i = 0; i < in.size(); ++i) pointers[i] = m.at(in[i]);
-        node->op->kernel({pointers, in_dims, m.at(out), node->dims, core::Attributes(node->attributes), noise, threads()});
+        node->op->kernel(
+            {pointers, in_dims, m.at(out), node->dims, core::Attributes(node->attributes), noise, threads()});
     }
 };
 
@@ -59,7 +60,8 @@ public:
         : program_(std::move(program)), tensors_(std::move(tensors)),
           slab_(core::aligned_floats(program_->slab_bytes / 4)), inputs_(program_->inputs.size()) {
         const auto unit_of = core::freezing::unit_of(*program_);
-        guard_unit_ = program_->guard < 0 ? -1 : unit_of[std::size_t(core::freezing::source(*program_, program_->guard))];
+        guard_unit_ =
+            program_->guard < 0 ? -1 : unit_of[std::size_t(core::freezing::source(*program_, program_->guard))];
         for (const core::Unit& u : program_->units) steps_.push_back(step_of(u));
     }
 
@@ -68,7 +70,7 @@ public:
         std::copy(feed.inputs.begin(), feed.inputs.end(), inputs_.begin());
         const Memory memory{slab_.get(), inputs_.data(), tensors_.data()};
         auto guarded = [&] { return std::isfinite(*memory.at(program_->place(program_->guard))); };
-        if (program_->guard >= 0 && guard_unit_ < 0 && !guarded()) return false;  // given, not computed
+        if (program_->guard >= 0 && guard_unit_ < 0 && !guarded()) return false; // given, not computed
         for (std::size_t i = 0; i < steps_.size(); ++i) {
             std::visit([&](auto& s) { s.run(memory, feed.noise); }, steps_[i]);
             if (int(i) == guard_unit_ && !guarded()) return false;
@@ -104,8 +106,13 @@ private:
         const core::ProgramNode& n = program_->node(unit.nodes[0]);
         const core::Attributes a(n.attributes);
         const core::Dims& left = program_->node(n.inputs[0]).dims;
-        ProductSpec spec{n.dims[0], a.flag("transpose_a") ? left[0] : left[1], n.dims[1], a.flag("transpose_a"),
-                         a.flag("transpose_b"), false, ""};
+        ProductSpec spec{n.dims[0],
+                         a.flag("transpose_a") ? left[0] : left[1],
+                         n.dims[1],
+                         a.flag("transpose_a"),
+                         a.flag("transpose_b"),
+                         false,
+                         ""};
         Place bias;
         core::TileFn own = nullptr;
         for (std::size_t i = 1; i < unit.nodes.size(); ++i) {
@@ -115,13 +122,19 @@ private:
                 bias = program_->place(other);
                 spec.bias = true;
             } else if (after.op->name == "relu") {
-                own = after.op->tile;  // oneDNN's turns NaN into 0, and a diverged loss would look finite
+                own = after.op->tile; // oneDNN's turns NaN into 0, and a diverged loss would look finite
             } else {
                 spec.activation = after.op->name;
             }
         }
-        return {Product(spec), program_->place(n.inputs[0]), program_->place(n.inputs[1]), bias,
-                program_->place(unit.nodes.back()), n.dims.numel(), spec.k, own};
+        return {Product(spec),
+                program_->place(n.inputs[0]),
+                program_->place(n.inputs[1]),
+                bias,
+                program_->place(unit.nodes.back()),
+                n.dims.numel(),
+                spec.k,
+                own};
     }
 
     std::shared_ptr<const Program> program_;
@@ -145,8 +158,8 @@ public:
     }
 };
 
-}  // namespace
+} // namespace
 
 std::unique_ptr<core::Executor> make_dnnl_executor(int threads) { return std::make_unique<DnnlExecutor>(threads); }
 
-}  // namespace elbo::ops
+} // namespace elbo::ops

@@ -53,7 +53,7 @@ dnnl::matmul::primitive_desc describe(const ProductSpec& s) {
 #endif
 }
 
-}  // namespace
+} // namespace
 
 struct Product::Impl {
     explicit Impl(const ProductSpec& spec) : described(describe(spec)), primitive(described), stream(cpu()) {
@@ -71,7 +71,8 @@ struct Product::Impl {
     void point(std::size_t which, const float* at) { memories[which].set_data_handle(const_cast<float*>(at)); }
     // The C call: the C++ one makes a list on the heap each time.
     void execute() {
-        const auto status = dnnl_primitive_execute(primitive.get(), stream.get(), int(arguments.size()), arguments.data());
+        const auto status =
+            dnnl_primitive_execute(primitive.get(), stream.get(), int(arguments.size()), arguments.data());
         if (status != dnnl_success) throw std::runtime_error("oneDNN could not run a matrix product");
     }
 
@@ -101,4 +102,4 @@ std::string dnnl_version() {
     return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
 }
 
-}  // namespace elbo::ops
+} // namespace elbo::ops

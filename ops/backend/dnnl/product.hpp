@@ -33,4 +33,4 @@ private:
 /// "oneDNN 2.6.3"
 std::string dnnl_version();
 
-}  // namespace elbo::ops
+} // namespace elbo::ops
