@@ -9,8 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "core/base/memory.hpp"
 #include "core/data/rows.hpp"
-#include "core/host/tensors.hpp"
 
 namespace elbo::core {
 

@@ -1,36 +1,14 @@
 #include "core/host/tensors.hpp"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
-#include <new>
 
 #include "core/base/error.hpp"
 #include "core/base/philox.hpp"
 
 namespace elbo::core {
-
-namespace {
-// An update walks through all weights and moments: in small pages that is more than a processor's page cache holds.
-constexpr std::size_t kHugePage = std::size_t(2) << 20, kWorthAHugePage = std::size_t(1) << 20;
-} // namespace
-
-void FreeAligned::operator()(float* p) const { std::free(p); }
-
-AlignedFloats aligned_floats(std::int64_t n) {
-    const std::size_t wanted = std::size_t(std::max<std::int64_t>(n, 1)) * sizeof(float);
-    const std::size_t align = wanted >= kWorthAHugePage ? kHugePage : 64;
-    const std::size_t bytes = (wanted + align - 1) / align * align;
-    auto* p = static_cast<float*>(std::aligned_alloc(align, bytes));
-    if (!p) throw std::bad_alloc();
-    if (align == kHugePage) madvise(p, bytes, MADV_HUGEPAGE); // a wish: without it, only slower
-    std::memset(p, 0, bytes);
-    return AlignedFloats(p);
-}
 
 KeptTensor& TensorStore::declare(const std::string& name, const Dims& dims, const InitSpec& init, bool trained) {
     if (KeptTensor* t = find(name)) {

@@ -10,15 +10,9 @@
 #include <vector>
 
 #include "core/base/dims.hpp"
+#include "core/base/memory.hpp"
 
 namespace elbo::core {
-
-struct FreeAligned {
-    void operator()(float* p) const;
-};
-/// 64-byte aligned, zeroed; at least one cache line.
-using AlignedFloats = std::unique_ptr<float[], FreeAligned>;
-AlignedFloats aligned_floats(std::int64_t n);
 
 /// How a tensor starts; see elbo_tensor in elbo/abi.h.
 struct InitSpec {

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/base/memory.hpp"
 #include "core/graph/program.hpp"
-#include "core/host/tensors.hpp"
 
 namespace elbo::ops {
 

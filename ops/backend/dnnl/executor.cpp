@@ -4,7 +4,7 @@
 #include <cmath>
 #include <variant>
 
-#include "core/host/tensors.hpp"
+#include "core/base/memory.hpp"
 #include "ops/backend/dnnl/product.hpp"
 #include "ops/backend/executors.hpp"
 #include "ops/backend/reference.hpp"
