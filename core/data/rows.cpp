@@ -6,9 +6,9 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <sstream>
 
 #include "core/base/philox.hpp"
+#include "core/base/text.hpp"
 #include "core/files/atomic.hpp"
 
 namespace elbo::core {
@@ -72,8 +72,7 @@ Rows::Rows(Part& data, const DataOptions& options, std::vector<float> center, st
     for (std::uint32_t i = 0; i < info_.rank; ++i) dims_.push(info_.dims[i]);
     if (dims_.numel() < 1 || dims_.numel() > kMostRowValues)
         throw Error(Exit::data, fmt::format("rows of {} cannot be trained on", dims_.text()));
-    std::stringstream names(info_.label_names ? info_.label_names : "");
-    for (std::string name; std::getline(names, name, ',');) label_names_.push_back(name);
+    label_names_ = pieces(info_.label_names ? info_.label_names : "", ',');
     split_rows();
     description_ = fmt::format("{}: {} train and {} test rows of {}", part_.info().name, count(Split::train),
                                count(Split::test), dims_.text());
@@ -198,9 +197,8 @@ std::vector<double> Rows::labels(Split split, std::int64_t row) const {
 }
 
 std::string Rows::hash() const {
-    std::stringstream files(info_.files ? info_.files : "");
     std::string all;
-    for (std::string file; std::getline(files, file);) all += sha256_of_file(file);
+    for (const auto& file : pieces(info_.files ? info_.files : "", '\n')) all += sha256_of_file(file);
     if (!all.empty()) return sha256(all);
     for (Split split : {Split::train, Split::test})
         each_chunk(*this, split, [&](std::int64_t, std::int64_t, const std::vector<float>& x) {

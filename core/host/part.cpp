@@ -3,31 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <filesystem>
-#include <sstream>
+
+#include "core/base/text.hpp"
 
 namespace elbo::core {
-
-namespace {
-
-std::vector<std::string> split(const std::string& text, char by) {
-    std::vector<std::string> out;
-    std::stringstream in(text);
-    for (std::string piece; std::getline(in, piece, by);) out.push_back(piece);
-    return out;
-}
-
-template <class Number>
-std::optional<Number> number(const std::string& text) {
-    Number v{};
-    auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
-    if (error != std::errc() || end != text.data() + text.size()) return {};
-    return v;
-}
-
-} // namespace
 
 std::string ParameterSpec::type_text() const {
     if (!choices.empty()) return choices;
@@ -59,17 +40,17 @@ ParameterValue ParameterSpec::parse(const std::string& text, const std::string& 
         if (text != "true" && text != "false" && text != "1" && text != "0") throw wrong();
         value = text == "true" || text == "1";
     } else if (type == ELBO_INT) {
-        auto v = number<std::int64_t>(text);
+        auto v = parse_number<std::int64_t>(text);
         if (!v) throw wrong();
         value = *v;
     } else if (type == ELBO_REAL) {
-        auto v = number<double>(text);
+        auto v = parse_number<double>(text);
         if (!v || !std::isfinite(*v)) throw wrong();
         value = *v;
     } else if (type == ELBO_INTS) {
         std::vector<std::int64_t> list;
-        for (const auto& piece : split(text, ',')) {
-            auto v = number<std::int64_t>(piece);
+        for (const auto& piece : pieces(text, ',')) {
+            auto v = parse_number<std::int64_t>(piece);
             if (!v) throw wrong();
             list.push_back(*v);
         }
@@ -92,7 +73,7 @@ void ParameterSpec::check(const ParameterValue& value, const std::string& flag) 
     if (auto* list = std::get_if<std::vector<std::int64_t>>(&value))
         for (auto v : *list) bounded(double(v));
     if (auto* text = std::get_if<std::string>(&value); text && !choices.empty()) {
-        auto allowed = split(choices, '|');
+        auto allowed = pieces(choices, '|');
         if (std::find(allowed.begin(), allowed.end(), *text) == allowed.end())
             throw Error(Exit::usage, fmt::format("{}: '{}' is not a choice; there are {}{}", flag, *text, choices,
                                                  did_you_mean(*text, allowed)));

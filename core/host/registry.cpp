@@ -7,18 +7,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <set>
-#include <sstream>
 
+#include "core/base/text.hpp"
 #include "core/host/recording.hpp"
 
 namespace elbo::core {
 
 namespace fs = std::filesystem;
-
-std::string canonical_name(std::string name) {
-    std::replace(name.begin(), name.end(), '-', '_');
-    return name;
-}
 
 Registry::Registry() = default;
 Registry::~Registry() = default;
@@ -36,11 +31,9 @@ void Registry::add_folder(const fs::path& folder) {
 }
 
 void Registry::add_default_places() {
-    if (const char* path = std::getenv("ELBO_PLUGIN_PATH")) {
-        std::stringstream entries(path);
-        for (std::string entry; std::getline(entries, entry, ':');)
+    if (const char* path = std::getenv("ELBO_PLUGIN_PATH"))
+        for (const auto& entry : pieces(path, ':'))
             if (fs::path(entry).is_absolute() && fs::is_directory(entry)) add_folder(entry);
-    }
     std::error_code status;
     const fs::path program = fs::read_symlink("/proc/self/exe", status);
     if (status) return;

@@ -15,9 +15,6 @@
 
 namespace elbo::core {
 
-/// '-' and '_' are the same in names: "fashion-mnist" is fashion_mnist.
-std::string canonical_name(std::string name);
-
 class Registry {
 public:
     Registry();

@@ -1,7 +1,6 @@
 #include "core/run/config.hpp"
 
 #include <fmt/format.h>
-#include <sched.h>
 #define TOML_EXCEPTIONS 1
 #include <toml++/toml.h>
 
@@ -11,6 +10,7 @@
 #include <set>
 #include <sstream>
 
+#include "core/base/text.hpp"
 #include "core/files/atomic.hpp"
 
 namespace elbo::core {
@@ -32,13 +32,6 @@ std::int64_t RunConfig::*member(const std::string& name) {
 }
 
 } // namespace
-
-std::int64_t RunConfig::default_threads() {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-    return std::max(1, CPU_COUNT(&set));
-}
 
 std::vector<ParameterSpec> RunConfig::declared() {
     const RunConfig d;
@@ -169,15 +162,18 @@ std::vector<GivenSetting> settings_of(const ConfigText& text) {
 
 namespace {
 
+// "model.log-var" -> "model.log_var": kinds are written one way only.
+std::string canonical_key(const std::string& key) {
+    const auto dot = key.find('.');
+    if (dot == std::string::npos) return canonical_name(key);
+    return key.substr(0, dot + 1) + canonical_name(key.substr(dot + 1));
+}
+
 class Resolver {
 public:
     Resolver(const std::vector<GivenSetting>& given, Registry& registry) : registry_(registry) {
         for (const auto& g : given) {
-            std::string key = g.key;
-            const auto dot = key.find('.');
-            key = key.substr(0, dot) + (dot == std::string::npos ? "" : "." + canonical_name(key.substr(dot + 1)));
-            if (dot == std::string::npos) key = canonical_name(key);
-            given_[key] = g; // later ones win
+            given_[canonical_key(g.key)] = g; // later ones win
         }
     }
 

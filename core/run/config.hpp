@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/machine.hpp"
 #include "core/data/rows.hpp"
 #include "core/host/part.hpp"
 #include "core/host/registry.hpp"
@@ -27,8 +28,6 @@ struct RunConfig {
     DataOptions data;
 
     const PartChoice& part(const std::string& kind) const;
-    /// As many as there are processors for this process.
-    static std::int64_t default_threads();
 
     /// The numbers above that belong to the run as a whole, as parameters: latent, batch, epochs, seed, threads, ...
     static std::vector<ParameterSpec> declared();

@@ -5,14 +5,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <charconv>
-#include <cstring>
 #include <fstream>
-#include <sstream>
 
 #include <nlohmann/json.hpp>
 
+#include "core/base/machine.hpp"
+#include "core/base/text.hpp"
 #include "core/files/atomic.hpp"
 #include "core/files/safetensors.hpp"
 
@@ -108,8 +106,7 @@ std::string Run::info(const std::string& key) const {
     if (!fs::exists(folder_ / "run.json", status)) return "";
     const auto all = nlohmann::json::parse(read_file(folder_ / "run.json"), nullptr, false);
     const nlohmann::json* at = &all;
-    std::stringstream names(key);
-    for (std::string name; std::getline(names, name, '.');) {
+    for (const auto& name : pieces(key, '.')) {
         if (!at->is_object() || !at->contains(name)) return "";
         at = &(*at)[name];
     }
@@ -126,13 +123,10 @@ void Run::add_metrics(const std::vector<std::string>& header, const std::vector<
     std::string text = fmt::format("{}\n", fmt::join(header, ","));
     std::error_code status;
     if (fs::exists(file, status)) {
-        std::stringstream old(read_file(file));
-        std::string line;
-        std::getline(old, line);
-        while (std::getline(old, line)) {
-            double epoch = 0;
-            std::from_chars(line.data(), line.data() + line.size(), epoch);
-            if (epoch < row.at(0)) text += line + "\n";
+        auto lines = pieces(read_file(file), '\n');
+        for (std::size_t i = 1; i < lines.size(); ++i) {
+            const double epoch = parse_number<double>(lines[i].substr(0, lines[i].find(','))).value_or(0);
+            if (epoch < row.at(0)) text += lines[i] + "\n";
         }
     }
     std::string values;
@@ -151,9 +145,7 @@ void append_scaler(std::vector<StoredTensor>& tensors, const Rows& rows) {
 
 std::uint64_t step_of(const fs::path& file) {
     const std::string stem = file.stem().string();
-    std::uint64_t step = 0;
-    if (stem.starts_with("step-")) std::from_chars(stem.data() + 5, stem.data() + stem.size(), step);
-    return step;
+    return stem.starts_with("step-") ? parse_number<std::uint64_t>(stem.substr(5)).value_or(0) : 0;
 }
 
 std::vector<fs::path> checkpoints_of(const fs::path& folder) {
@@ -199,12 +191,10 @@ namespace {
 
 template <class T>
 T number(const SafetensorsFile& file, const std::string& key, const std::string& where) {
-    auto it = file.metadata().find(key);
-    T value{};
-    if (it == file.metadata().end() ||
-        std::from_chars(it->second.data(), it->second.data() + it->second.size(), value).ec != std::errc())
-        throw Error(Exit::data, fmt::format("not a checkpoint: '{}' is missing or no number", key), where);
-    return value;
+    const auto it = file.metadata().find(key);
+    const auto value = it == file.metadata().end() ? std::nullopt : parse_number<T>(it->second);
+    if (!value) throw Error(Exit::data, fmt::format("not a checkpoint: '{}' is missing or no number", key), where);
+    return *value;
 }
 
 } // namespace
@@ -237,12 +227,9 @@ Progress Run::load_checkpoint(const fs::path& path, Session& session) const {
                number<std::int64_t>(file, "batch", where),
                {},
                number<std::int64_t>(file, "rows", where)};
-    std::stringstream sums(file.metadata().count("sums") ? file.metadata().at("sums") : "");
-    for (std::string s; sums >> s;) {
-        double v = 0;
-        std::from_chars(s.data(), s.data() + s.size(), v);
-        p.sums.push_back(v);
-    }
+    const auto sums = file.metadata().find("sums");
+    if (sums != file.metadata().end())
+        for (const auto& s : pieces(sums->second, ' ')) p.sums.push_back(parse_number<double>(s).value_or(0));
     session.set_steps_done(p.step);
     return p;
 }
@@ -266,22 +253,6 @@ std::vector<float> stored_scaler(const fs::path& checkpoint, const std::string& 
     std::vector<float> out(std::size_t(t->dims.numel()));
     file.read_f32(which, out);
     return out;
-}
-
-std::string cpu_features() {
-#if defined(__x86_64__)
-    std::string out = "x86_64";
-    for (auto [name, has] : {std::pair{"avx2", bool(__builtin_cpu_supports("avx2"))},
-                             {"fma", bool(__builtin_cpu_supports("fma"))},
-                             {"avx512f", bool(__builtin_cpu_supports("avx512f"))},
-                             {"avx512bf16", bool(__builtin_cpu_supports("avx512bf16"))}})
-        if (has) out += std::string(" ") + name;
-    return out;
-#elif defined(__aarch64__)
-    return "aarch64";
-#else
-    return "unknown";
-#endif
 }
 
 } // namespace elbo::core

@@ -63,7 +63,4 @@ private:
 /// The standardization a checkpoint was trained with; empty when it had none.
 std::vector<float> stored_scaler(const std::filesystem::path& checkpoint, const std::string& which);
 
-/// "AVX2 FMA ..." flags of this processor that matter here.
-std::string cpu_features();
-
 } // namespace elbo::core

@@ -2,17 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
 #include <cmath>
 #include <numeric>
 
+#include "core/base/machine.hpp"
 #include "core/run/metrics.hpp"
 
 namespace elbo::core {
 
 namespace {
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 double total(std::span<const float> values) { return std::accumulate(values.begin(), values.end(), 0.0); }
 
@@ -65,7 +63,7 @@ Trainer::Trainer(Run& run, const RunConfig& config, Session& session, const Rows
 
 TrainingResult Trainer::train(Progress progress) {
     progress.sums.resize(session_.terms().size() + 1);
-    double began = now();
+    double began = seconds_now();
     if (progress.epoch < std::uint64_t(config_.epochs)) {
         Loader loader(rows_, config_.batch, std::uint64_t(config_.seed), progress.epoch, progress.batch);
         while (progress.epoch < std::uint64_t(config_.epochs)) {
@@ -80,8 +78,8 @@ TrainingResult Trainer::train(Progress progress) {
             progress.batch = batch.index + 1;
             watcher_.step(progress, loader.batches_per_epoch(), result.loss);
             if (batch.last) {
-                finish_epoch(progress, now() - began);
-                began = now();
+                finish_epoch(progress, seconds_now() - began);
+                began = seconds_now();
             }
             if (stop_.load(std::memory_order_relaxed) == 0 || progress.epoch >= std::uint64_t(config_.epochs)) continue;
             run_.save_checkpoint(session_, rows_, progress);

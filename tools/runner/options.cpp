@@ -7,6 +7,7 @@
 #include <charconv>
 
 #include "core/base/error.hpp"
+#include "core/base/text.hpp"
 
 namespace elbo::tools {
 
