@@ -9,6 +9,7 @@
 
 #include "core/base/philox.hpp"
 #include "core/base/text.hpp"
+#include "core/data/batches.hpp"
 #include "core/files/atomic.hpp"
 
 namespace elbo::core {
@@ -18,49 +19,12 @@ namespace {
 constexpr std::int64_t kChunk = 1024;
 constexpr std::int64_t kMostRowValues = std::int64_t(1) << 31;
 
-// Calls f(first row, rows, their values) over a whole split.
 template <class F>
 void each_chunk(const Rows& rows, Split split, F f) {
-    std::vector<std::int64_t> which;
-    std::vector<float> values;
-    for (std::int64_t at = 0; at < rows.count(split); at += kChunk) {
-        const std::int64_t n = std::min(kChunk, rows.count(split) - at);
-        which.resize(std::size_t(n));
-        std::iota(which.begin(), which.end(), at);
-        values.resize(std::size_t(n * rows.values()));
-        rows.read(split, which, values.data());
-        f(at, n, values);
-    }
+    for_batches(rows, split, 0, rows.count(split), kChunk, f);
 }
 
 } // namespace
-
-std::vector<ParameterSpec> DataOptions::declared() {
-    const DataOptions d;
-    const double inf = std::numeric_limits<double>::infinity();
-    return {{"scale", "unit: the set's range to 0..1; auto: unit for images, none otherwise", "auto|unit|none",
-             ELBO_TEXT, d.scale, -inf, inf, false, false},
-            {"standardize", "each value to mean 0 and deviation 1 over the training rows", "", ELBO_BOOL, d.standardize,
-             -inf, inf, false, false},
-            {"test_fraction", "of a set without a test split", "", ELBO_REAL, d.test_fraction, 0, 1, false, true},
-            {"split_seed", "chooses these rows", "", ELBO_INT, d.split_seed, 0, inf, false, false}};
-}
-
-void DataOptions::set(const std::string& name, const ParameterValue& value) {
-    if (name == "scale") scale = std::get<std::string>(value);
-    else if (name == "standardize") standardize = std::get<bool>(value);
-    else if (name == "test_fraction") test_fraction = std::get<double>(value);
-    else if (name == "split_seed") split_seed = std::get<std::int64_t>(value);
-    else throw std::logic_error("data option " + name);
-}
-
-ParameterValue DataOptions::get(const std::string& name) const {
-    if (name == "scale") return scale;
-    if (name == "standardize") return standardize;
-    if (name == "test_fraction") return test_fraction;
-    if (name == "split_seed") return split_seed;
-    throw std::logic_error("data option " + name);
-}
 
 Rows::Rows(Part& data, const DataOptions& options, std::vector<float> center, std::vector<float> spread)
     : part_(data), options_(options), center_(std::move(center)), spread_(std::move(spread)) {
@@ -124,7 +88,7 @@ void Rows::fit_standardize() {
     if (center_.empty()) {
         std::vector<double> mean(d), square(d);
         double seen = 0;
-        each_chunk(*this, Split::train, [&](std::int64_t, std::int64_t n, const std::vector<float>& x) {
+        each_chunk(*this, Split::train, [&](std::int64_t, std::int64_t n, std::span<const float> x) {
             for (std::int64_t r = 0; r < n; ++r) {
                 seen += 1;
                 for (std::size_t k = 0; k < d; ++k) { // Welford
@@ -147,7 +111,7 @@ void Rows::fit_standardize() {
         throw Error(Exit::data,
                     fmt::format("the run was standardized over {} values, these rows have {}", center_.size(), d));
     double low = std::numeric_limits<double>::infinity(), high = -low;
-    each_chunk(*this, Split::train, [&](std::int64_t, std::int64_t, const std::vector<float>& x) {
+    each_chunk(*this, Split::train, [&](std::int64_t, std::int64_t, std::span<const float> x) {
         for (float v : x) low = std::min<double>(low, v), high = std::max<double>(high, v);
     });
     low_ = low;
@@ -201,7 +165,7 @@ std::string Rows::hash() const {
     for (const auto& file : pieces(info_.files ? info_.files : "", '\n')) all += sha256_of_file(file);
     if (!all.empty()) return sha256(all);
     for (Split split : {Split::train, Split::test})
-        each_chunk(*this, split, [&](std::int64_t, std::int64_t, const std::vector<float>& x) {
+        each_chunk(*this, split, [&](std::int64_t, std::int64_t, std::span<const float> x) {
             all = sha256(all + std::string(reinterpret_cast<const char*>(x.data()), x.size() * sizeof(float)));
         });
     return all;

@@ -9,21 +9,26 @@
 
 #include "core/base/dims.hpp"
 #include "core/host/part.hpp"
+#include "core/host/settings.hpp"
 
 namespace elbo::core {
 
 enum class Split { train = ELBO_TRAIN, test = ELBO_TEST };
 
+/// Options that any data set takes.
 struct DataOptions {
-    std::string scale = "auto";  ///< unit: the set's range to 0..1; none; auto: unit for images, none otherwise
-    bool standardize = false;    ///< each value to mean 0, deviation 1 over the training rows
-    double test_fraction = 0.1;  ///< of a set that has no test split
-    std::int64_t split_seed = 1; ///< which rows these are
+    std::string scale = "auto";
+    bool standardize = false;
+    double test_fraction = 0.1;
+    std::int64_t split_seed = 1;
 
-    /// The same options, as parameters that any data set takes.
-    static std::vector<ParameterSpec> declared();
-    void set(const std::string& name, const ParameterValue& value);
-    ParameterValue get(const std::string& name) const;
+    void parameters(auto& p) {
+        p("scale", scale, "unit: the set's range to 0..1; auto: unit for images, none otherwise",
+          one_of("auto|unit|none"));
+        p("standardize", standardize, "each value to mean 0 and deviation 1 over the training rows");
+        p("test_fraction", test_fraction, "of a set without a test split", fraction);
+        p("split_seed", split_seed, "chooses these rows", not_negative);
+    }
 };
 
 class Rows {

@@ -80,6 +80,23 @@ void ParameterSpec::check(const ParameterValue& value, const std::string& flag) 
     }
 }
 
+ParameterSpec spec_of(const elbo_param& p) {
+    ParameterSpec s{
+        p.fallback.key, p.help ? p.help : "",           p.choices ? p.choices : "",     p.fallback.type, {}, p.low,
+        p.high,         (p.flags & ELBO_LOW_OPEN) != 0, (p.flags & ELBO_HIGH_OPEN) != 0};
+    switch (p.fallback.type) {
+        case ELBO_BOOL: s.fallback = p.fallback.as.integer != 0; break;
+        case ELBO_INT: s.fallback = p.fallback.as.integer; break;
+        case ELBO_REAL: s.fallback = p.fallback.as.real; break;
+        case ELBO_TEXT: s.fallback = std::string(p.fallback.as.text ? p.fallback.as.text : ""); break;
+        case ELBO_INTS:
+            s.fallback = std::vector<std::int64_t>(p.fallback.as.ints, p.fallback.as.ints + p.fallback.count);
+            break;
+        default: throw Error(Exit::plugin, fmt::format("parameter '{}' has unknown type {}", s.name, p.fallback.type));
+    }
+    return s;
+}
+
 std::string value_text(const ParameterValue& value) {
     struct Text {
         std::string operator()(bool v) const { return v ? "true" : "false"; }

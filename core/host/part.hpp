@@ -34,6 +34,10 @@ struct ParameterSpec {
     void check(const ParameterValue& value, const std::string& flag) const;
 };
 
+/// A declaration as it crosses the C interface. Everything behind it is copied, so that nothing has to ask the plugin
+/// twice.
+ParameterSpec spec_of(const elbo_param& declaration);
+
 /// "0.001", "true", "400,400"
 std::string value_text(const ParameterValue& value);
 

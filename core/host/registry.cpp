@@ -81,24 +81,6 @@ void Registry::add(const fs::path& path, bool named) {
 
 namespace {
 
-// Everything behind the C tables is copied, so that nothing has to ask the plugin twice.
-ParameterSpec spec_of(const elbo_param& p) {
-    ParameterSpec s{
-        p.fallback.key, p.help ? p.help : "",           p.choices ? p.choices : "",     p.fallback.type, {}, p.low,
-        p.high,         (p.flags & ELBO_LOW_OPEN) != 0, (p.flags & ELBO_HIGH_OPEN) != 0};
-    switch (p.fallback.type) {
-        case ELBO_BOOL: s.fallback = p.fallback.as.integer != 0; break;
-        case ELBO_INT: s.fallback = p.fallback.as.integer; break;
-        case ELBO_REAL: s.fallback = p.fallback.as.real; break;
-        case ELBO_TEXT: s.fallback = std::string(p.fallback.as.text ? p.fallback.as.text : ""); break;
-        case ELBO_INTS:
-            s.fallback = std::vector<std::int64_t>(p.fallback.as.ints, p.fallback.as.ints + p.fallback.count);
-            break;
-        default: throw Error(Exit::plugin, fmt::format("parameter '{}' has unknown type {}", s.name, p.fallback.type));
-    }
-    return s;
-}
-
 bool valid_name(const std::string& name) {
     if (name.empty() || name[0] < 'a' || name[0] > 'z') return false;
     return std::all_of(name.begin(), name.end(),

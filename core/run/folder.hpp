@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/data/rows.hpp"
+#include "core/host/registry.hpp"
 #include "core/run/config.hpp"
 #include "core/run/session.hpp"
 

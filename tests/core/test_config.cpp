@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/base/error.hpp"
+#include "core/run/resolve.hpp"
 #include "tests/support.hpp"
 
 using namespace elbo::core;
@@ -129,8 +130,8 @@ TEST_CASE("config.toml: every value comes back with all its bits") {
     CHECK(std::get<double>(value(back, "model", "beta")) == 1e300);
     CHECK(std::get<double>(value(back, "model", "warmup")) == 1e20);
     CHECK(back.seed == 9223372036854775807);
-    CHECK(std::get<bool>(back.data.get("standardize")));
-    CHECK(std::get<std::string>(back.data.get("scale")) == "none");
+    CHECK(std::get<bool>(value_of(back.data, "standardize")));
+    CHECK(std::get<std::string>(value_of(back.data, "scale")) == "none");
 }
 
 TEST_CASE("config.toml: texts with line breaks, control characters and no characters come back") {

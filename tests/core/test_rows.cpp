@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/run/assembly.hpp"
+#include "core/run/resolve.hpp"
 #include "tests/plugins/workbench.hpp"
 #include "tests/support.hpp"
 

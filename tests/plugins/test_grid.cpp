@@ -2,7 +2,7 @@
 // Parts are taken from the registry, so a new one joins by itself.
 #include <set>
 
-#include "core/run/config.hpp"
+#include "core/run/resolve.hpp"
 #include "tests/plugins/workbench.hpp"
 
 using namespace elbo;

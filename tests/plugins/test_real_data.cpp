@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/run/assembly.hpp"
+#include "core/run/resolve.hpp"
 #include "core/run/trainer.hpp"
 #include "ops/backend/executors.hpp"
 #include "ops/table.hpp"

@@ -78,7 +78,7 @@ int describe(const Arguments& arguments, core::Registry& registry) {
     if (info.kind == "model") out += "\nuses: " + core::Part(info, {}).property("uses").value_or("") + "\n";
     if (info.kind == "data") {
         out += "\nparameters of any data set:\n";
-        for (const auto& p : core::DataOptions::declared()) out += parameter_line(flag_name("data", p.name), p);
+        for (const auto& p : core::declared<core::DataOptions>()) out += parameter_line(flag_name("data", p.name), p);
     }
     fmt::print("{}", out);
     return 0;

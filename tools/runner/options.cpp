@@ -267,7 +267,7 @@ namespace {
 
 std::string settings_help(const Arguments& arguments, core::Registry& registry) {
     std::string out = "\nthe run:\n";
-    for (const auto& s : core::RunConfig::declared()) out += parameter_line(flag_name("", s.name), s);
+    for (const auto& s : core::declared<core::RunConfig>()) out += parameter_line(flag_name("", s.name), s);
     if (arguments.operand.empty()) return out + "\nName a model to see the parameters of its parts.\n";
     auto chosen = [&](const std::string& kind, const std::string& fallback) {
         std::string name = fallback;
@@ -291,7 +291,8 @@ std::string settings_help(const Arguments& arguments, core::Registry& registry) 
             for (const auto& p : info.parameters) out += parameter_line(flag_name(k.kind, p.name), p);
         }
         if (k.kind == "data")
-            for (const auto& p : core::DataOptions::declared()) out += parameter_line(flag_name("data", p.name), p);
+            for (const auto& p : core::declared<core::DataOptions>())
+                out += parameter_line(flag_name("data", p.name), p);
     }
     return out;
 }

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/host/registry.hpp"
-#include "core/run/config.hpp"
+#include "core/run/resolve.hpp"
 
 namespace elbo::tools {
 

@@ -89,8 +89,9 @@ OpenRun open_run(const Arguments& arguments, core::Registry& registry, bool untr
             e.note("the run may have used a plugin of its own: name it with --plugin FILE");
         throw;
     }
-    for (const auto& spec : core::RunConfig::declared())
-        if (auto text = arguments.value(spec.name)) open.config.set(spec.name, spec.parse(*text, "--" + spec.name));
+    for (const auto& spec : core::declared<core::RunConfig>())
+        if (auto text = arguments.value(spec.name))
+            core::set_value(open.config, spec.name, spec.parse(*text, "--" + spec.name));
     open.executor = ops::make_executor("dnnl", int(open.config.threads));
     const auto checkpoint = open.run.latest_checkpoint();
     core::Scaler scaler;

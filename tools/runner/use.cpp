@@ -14,6 +14,7 @@
 #include "core/files/arrays.hpp"
 #include "core/files/picture.hpp"
 #include "core/run/metrics.hpp"
+#include "core/run/resolve.hpp"
 #include "core/run/trainer.hpp"
 #include "tools/runner/commands.hpp"
 
