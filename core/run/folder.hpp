@@ -3,12 +3,9 @@
 //     config.toml  run.json  metrics.csv  log.txt  pictures/  checkpoints/  model/
 #pragma once
 
-#include <cstdint>
 #include <filesystem>
-#include <map>
-#include <memory>
-#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/data/rows.hpp"
@@ -18,13 +15,8 @@
 
 namespace elbo::core {
 
-/// Where training stands, beside the tensors.
-struct Progress {
-    std::uint64_t step = 0, epoch = 0;
-    std::int64_t batch = 0;   ///< next one of the epoch
-    std::vector<double> sums; ///< of the epoch so far, over rows: loss, then the terms
-    std::int64_t rows = 0;    ///< that the sums hold
-};
+/// One line of metrics.csv: the name of each column and its value; the epoch comes first.
+using Metrics = std::vector<std::pair<std::string, double>>;
 
 class Run {
 public:
@@ -46,22 +38,11 @@ public:
     std::string info(const std::string& key) const;
     void log(const std::string& line) const;
     /// Appends to metrics.csv, first dropping rows of this epoch or later.
-    void add_metrics(const std::vector<std::string>& header, const std::vector<double>& row) const;
-
-    /// All tensors and where training stands, as checkpoints/step-N.safetensors; the two newest stay.
-    std::filesystem::path save_checkpoint(Session& session, const Rows& rows, const Progress& progress) const;
-    /// The newest checkpoint; nothing when there is none.
-    std::optional<std::filesystem::path> latest_checkpoint() const;
-    Progress load_checkpoint(const std::filesystem::path& file, Session& session) const;
-    /// model/: the trained tensors alone, and the configuration they belong to.
-    void save_model(Session& session, const Rows& rows, const RunConfig& config) const;
+    void add_metrics(const Metrics& metrics) const;
 
 private:
     explicit Run(std::filesystem::path folder) : folder_(std::move(folder)) {}
     std::filesystem::path folder_;
 };
-
-/// The standardization a checkpoint was trained with; empty when it had none.
-std::vector<float> stored_scaler(const std::filesystem::path& checkpoint, const std::string& which);
 
 } // namespace elbo::core

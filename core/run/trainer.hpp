@@ -1,36 +1,21 @@
-// Training and evaluation: the loop around Session::step. Says what happens through a Watcher; stops after the current
-// step when asked to, saved.
+// Training: the loop around Session::step. Says what happens through a Watcher; stops after the current step when asked
+// to, saved.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
-#include <functional>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/data/loader.hpp"
 #include "core/data/rows.hpp"
+#include "core/run/checkpoint.hpp"
+#include "core/run/config.hpp"
+#include "core/run/evaluation.hpp"
 #include "core/run/folder.hpp"
 #include "core/run/session.hpp"
 
 namespace elbo::core {
-
-/// What a split gives, per row in nats. z is a sample in the loss and its terms, the mean in squared_error and active.
-struct Evaluation {
-    std::int64_t rows = 0;
-    double loss = 0;
-    std::optional<double> reconstruction, kl;
-    bool kl_estimated = false;         ///< one sample of log q - log p instead of a closed form
-    double squared_error = 0;          ///< summed over values
-    std::vector<double> code_variance; ///< of the mean code over the rows
-    int active = 0;                    ///< latents whose variance is above 0.01 (Burda et al. 2016)
-
-    std::optional<double> negative_elbo() const;
-};
-
-/// The whole split, in order, with the noise of batch i at step i: the same at every call.
-Evaluation evaluate(Session& session, const Rows& rows, Split split, std::int64_t batch);
 
 /// Means over the rows of an epoch, from the training steps themselves.
 struct EpochSummary {
@@ -64,6 +49,7 @@ public:
     TrainingResult train(Progress progress);
 
 private:
+    void step(const Batch& batch, std::int64_t batches_per_epoch, Progress& progress);
     void finish_epoch(Progress& progress, double seconds);
     void report_collapse(const Evaluation& test);
     [[noreturn]] void diverged(const Batch& batch, const Progress& progress);

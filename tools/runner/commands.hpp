@@ -2,6 +2,7 @@
 #pragma once
 
 #include "core/run/assembly.hpp"
+#include "core/run/checkpoint.hpp"
 #include "core/run/folder.hpp"
 #include "tools/runner/options.hpp"
 

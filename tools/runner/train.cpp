@@ -93,12 +93,12 @@ OpenRun open_run(const Arguments& arguments, core::Registry& registry, bool untr
         if (auto text = arguments.value(spec.name))
             core::set_value(open.config, spec.name, spec.parse(*text, "--" + spec.name));
     open.executor = ops::make_executor("dnnl", int(open.config.threads));
-    const auto checkpoint = open.run.latest_checkpoint();
+    const auto checkpoint = core::latest_checkpoint(open.run);
     core::Scaler scaler;
     if (checkpoint)
         scaler = {core::stored_scaler(*checkpoint, "data.center"), core::stored_scaler(*checkpoint, "data.spread")};
     open.assembly = core::assemble(open.config, registry, ops::table(), *open.executor, scaler);
-    if (checkpoint) open.progress = open.run.load_checkpoint(*checkpoint, open.session());
+    if (checkpoint) open.progress = core::load_checkpoint(*checkpoint, open.session());
     else if (!untrained)
         throw Error(Exit::data, "the run has no checkpoint", arguments.operand)
             .note(fmt::format("train it: model-runner resume {}", arguments.operand));

@@ -13,9 +13,9 @@
 #include "core/base/error.hpp"
 #include "core/files/arrays.hpp"
 #include "core/files/picture.hpp"
+#include "core/run/evaluation.hpp"
 #include "core/run/metrics.hpp"
 #include "core/run/resolve.hpp"
-#include "core/run/trainer.hpp"
 #include "tools/runner/commands.hpp"
 
 namespace elbo::tools {
