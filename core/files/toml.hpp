@@ -1,5 +1,5 @@
-// Configuration files: a TOML subset of [sections] with texts, numbers, true, false and lists of them, read as texts that
-// remember their line.
+// Configuration files: a TOML subset of [sections] with texts, numbers, true, false and lists of them, read as texts
+// that remember their line.
 #pragma once
 
 #include <filesystem>

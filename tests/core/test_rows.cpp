@@ -5,6 +5,7 @@
 #include <numeric>
 #include <set>
 
+#include "core/data/batches.hpp"
 #include "core/run/assembly.hpp"
 #include "core/run/resolve.hpp"
 #include "tests/plugins/workbench.hpp"
@@ -264,4 +265,23 @@ TEST_CASE("assemble: the session knows the rows' shape and range, the batch and 
         CHECK(std::find(train.begin(), train.end(), int(std::lround(u->data[3 * i]))) != train.end());
     core::Assembly small = assembled(t, {{"likelihood", "gaussian"}, {"batch", "1000"}});
     CHECK(small.session->settings().steps_per_epoch == 1);
+}
+
+TEST_CASE("for_batches: every asked row comes once, in order, the last batch shorter") {
+    Part bytes(own_part<Bytes>("bytes"), {});
+    const Rows rows(bytes, scaled("none"));
+    const std::int64_t count = rows.count(Split::train), first = 1;
+    const auto d = std::size_t(rows.values());
+    std::vector<float> got;
+    std::vector<std::int64_t> sizes;
+    for_batches(rows, Split::train, first, count - first, 2, [&](std::int64_t at, std::int64_t n, auto x) {
+        CHECK(at == first + std::int64_t(got.size() / d));
+        CHECK(x.size() == std::size_t(n) * d);
+        sizes.push_back(n);
+        got.insert(got.end(), x.begin(), x.end());
+    });
+    const auto all = values_of(rows, Split::train);
+    CHECK(got == std::vector<float>(all.begin() + std::ptrdiff_t(d), all.end()));
+    CHECK(sizes.back() == (count - first - 1) % 2 + 1);
+    for_batches(rows, Split::train, 0, 0, 2, [](std::int64_t, std::int64_t, auto) { FAIL("no rows were asked for"); });
 }
