@@ -5,12 +5,12 @@
 
 #include <algorithm>
 #include <boost/program_options.hpp>
-#include <chrono>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.hpp"
+#include "core/base/machine.hpp"
 #include "core/base/philox.hpp"
 #include "core/host/registry.hpp"
 #include "core/run/session.hpp"
@@ -30,8 +30,6 @@ struct Workload {
 const std::map<std::string, Workload> kWorkloads{{"mlp_vae", {{400}, 20}}, {"deep_mlp_vae", {{512, 512}, 32}}};
 constexpr std::int64_t kValues = 784, kBatches = 8;
 constexpr int kWarmUp = 12;
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 std::vector<std::unique_ptr<Part>> parts_of(const Workload& w, Registry& registry) {
     auto reversed = w.hidden;
@@ -99,11 +97,11 @@ int run(int argc, char** argv) {
     for (int i = 0; i < kWarmUp; ++i) step(0);
     std::vector<double> times;
     times.reserve(1 << 20);
-    const double end = now() + seconds;
-    for (std::int64_t n = 0; now() < end || times.empty(); ++n) {
-        const double began = now();
+    const double end = seconds_now() + seconds;
+    for (std::int64_t n = 0; seconds_now() < end || times.empty(); ++n) {
+        const double began = seconds_now();
         step(n);
-        times.push_back(now() - began);
+        times.push_back(seconds_now() - began);
     }
     std::sort(times.begin(), times.end());
     const double median = times[times.size() / 2];

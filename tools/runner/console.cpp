@@ -3,14 +3,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
+
+#include "core/base/machine.hpp"
 
 namespace elbo::tools {
 
 namespace {
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 std::string duration(double seconds) {
     const auto s = std::int64_t(seconds + 0.5);
@@ -21,7 +20,8 @@ std::string duration(double seconds) {
 } // namespace
 
 Console::Console(const core::Run& run, const core::Session& session, std::int64_t epochs)
-    : run_(run), session_(session), epochs_(epochs), terminal_(isatty(STDERR_FILENO) == 1), began_(now()) {}
+    : run_(run), session_(session), epochs_(epochs), terminal_(isatty(STDERR_FILENO) == 1),
+      began_(core::seconds_now()) {}
 
 void Console::clear() {
     if (terminal_) fmt::print(stderr, "\r\033[K");
@@ -30,7 +30,7 @@ void Console::clear() {
 void Console::step(const core::Progress& p, std::int64_t batches_per_epoch, double loss) {
     if (!terminal_) return;
     if (first_step_ == 0) first_step_ = p.step;
-    const double t = now();
+    const double t = core::seconds_now();
     if (t - shown_ < 0.1) return;
     shown_ = t;
     const double done = double(p.step - first_step_ + 1);
@@ -53,7 +53,7 @@ void Console::epoch(const core::EpochSummary& s) {
         line += fmt::format("  sq.err {:.3f} (z mean)  active {}/{}", s.test.squared_error, s.test.active,
                             s.test.code_variance.size());
     }
-    line += fmt::format("  {:.0f} rows/s  {}", s.rows_per_second, duration(now() - began_));
+    line += fmt::format("  {:.0f} rows/s  {}", s.rows_per_second, duration(core::seconds_now() - began_));
     note(line);
 }
 

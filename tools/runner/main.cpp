@@ -4,11 +4,10 @@
 
 #include <cerrno>
 #include <csignal>
-#include <map>
 #include <new>
 
 #include "core/base/error.hpp"
-#include "tools/runner/commands.hpp"
+#include "tools/runner/help.hpp"
 
 namespace elbo::tools {
 
@@ -30,12 +29,7 @@ int run(const std::vector<std::string>& words) {
         fmt::print("{}", help(arguments, registry));
         return 0;
     }
-    static const std::map<std::string, int (*)(const Arguments&, core::Registry&)> all{
-        {"list", list},     {"describe", describe}, {"train", train},
-        {"resume", resume}, {"eval", eval},         {"reconstruct", reconstruct},
-        {"sample", sample}, {"encode", encode},     {"score", score},
-        {"plan", plan}};
-    return all.at(arguments.verb->name)(arguments, registry);
+    return arguments.verb->run(arguments, registry);
 }
 
 } // namespace

@@ -1,0 +1,77 @@
+#include "tools/runner/drawing.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/base/error.hpp"
+#include "core/files/picture.hpp"
+#include "core/run/resolve.hpp"
+#include "tools/runner/results.hpp"
+
+namespace elbo::tools {
+
+using core::Error;
+using core::Exit;
+using core::Split;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::int64_t kMostDrawn = 10000;
+
+/// How a sheet of rows of one data set is drawn: small images are enlarged.
+struct Look {
+    int height, width, channels, scale;
+    float low, high;
+    explicit Look(const core::SessionSettings& s)
+        : height(int(s.data[0])), width(int(s.data[1])), channels(s.data.rank == 3 ? int(s.data[2]) : 1),
+          scale(std::max(1, 56 / std::max(height, width))), low(float(s.low)), high(float(s.high)) {}
+};
+
+} // namespace
+
+bool is_image(const core::Dims& row) { return row.rank == 2 || (row.rank == 3 && (row[2] == 1 || row[2] == 3)); }
+
+bool is_picture(const fs::path& file, const core::Dims& row, std::int64_t count, const std::string& flag) {
+    if (file.extension() != ".png") return false;
+    if (!is_image(row))
+        throw Error(Exit::usage, fmt::format("rows of {} are no images; use --out FILE.npy or .csv", row.text()));
+    if (count > kMostDrawn)
+        throw Error(Exit::usage, fmt::format("{}: at most {} in one picture", flag, kMostDrawn))
+            .note("or --out FILE.npy");
+    return true;
+}
+
+bool can_sample(core::Session& session) {
+    const auto uses = core::used_kinds(session.part("model").property("uses").value_or(""));
+    return std::any_of(uses.begin(), uses.end(), [](const core::UsedKind& k) { return k.kind == "prior"; });
+}
+
+void draw_reconstructions(const fs::path& file, core::Session& session, const core::Rows& rows, Split split,
+                          std::int64_t first, std::int64_t count) {
+    const std::vector<float> x = values_of(rows, split, first, count);
+    session.run("reconstruct", x.data(), count, 1);
+    const Look l(session.settings());
+    core::write_png(file, core::pairs(x, session.output("reconstruct"), count, l.height, l.width, l.channels, 16, l.low,
+                                      l.high, l.scale, 2));
+}
+
+void draw_samples(const fs::path& file, core::Session& session, std::int64_t count, std::uint64_t seed) {
+    session.run("sample", nullptr, count, seed);
+    const Look l(session.settings());
+    const int columns = int(std::ceil(std::sqrt(double(count))));
+    core::write_png(file, core::sheet(session.output("sample"), count, l.height, l.width, l.channels, columns, l.low,
+                                      l.high, l.scale, 2));
+}
+
+void draw_pictures(const core::Run& run, core::Session& session, const core::Rows& rows) {
+    if (!is_image(rows.dims())) return;
+    const Split split = rows.count(Split::test) > 0 ? Split::test : Split::train;
+    draw_reconstructions(run.folder() / "pictures" / "reconstructions.png", session, rows, split, 0,
+                         std::min<std::int64_t>(32, rows.count(split)));
+    if (can_sample(session)) draw_samples(run.folder() / "pictures" / "samples.png", session, 64, 1);
+}
+
+} // namespace elbo::tools

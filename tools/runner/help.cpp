@@ -1,0 +1,103 @@
+#include "tools/runner/help.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/host/settings.hpp"
+namespace elbo::tools {
+
+namespace {
+
+// What is long stands on a line of its own.
+std::string columns(const std::string& left, const std::string& right) {
+    constexpr std::size_t kWidth = 40;
+    if (left.size() > kWidth) return fmt::format("  {}\n{:{}}{}", left, "", kWidth + 3, right);
+    return fmt::format("  {:<{}} {}", left, kWidth, right);
+}
+
+} // namespace
+
+std::string flag_name(const std::string& kind, const std::string& parameter) {
+    std::string name = parameter;
+    std::replace(name.begin(), name.end(), '_', '-');
+    return kind.empty() ? name : kind + "." + name;
+}
+
+std::string parameter_lines(const std::string& kind, const std::vector<core::ParameterSpec>& specs) {
+    std::string out;
+    for (const auto& spec : specs) {
+        const std::string bounds = spec.bounds_text(), fallback = core::value_text(spec.fallback);
+        const std::string about = fmt::format("{} ({}{})\n", spec.help, fallback.empty() ? "none" : "=" + fallback,
+                                              bounds.empty() ? "" : "; " + bounds);
+        out += columns(fmt::format("--{} <{}>", flag_name(kind, spec.name), spec.type_text()), about);
+    }
+    return out;
+}
+
+std::string help() {
+    std::string out =
+        "model-runner trains and uses autoencoders whose parts are plugins, chosen by name.\n\n"
+        "usage: model-runner VERB ...    model-runner VERB --help\n\n";
+    for (const Verb& v : verbs()) out += fmt::format("  {:<12} {:<10} {}\n", v.name, v.operand, v.summary);
+    out +=
+        "\nexamples:\n"
+        "  model-runner train vae --data fashion-mnist --prior vamp --out runs/first\n"
+        "  model-runner train vae --prior vamp --help       parameters of the chosen parts\n"
+        "  model-runner eval runs/first --json\n"
+        "\nResults go to standard output, everything else to standard error.\n"
+        "exit codes: 0 done, 1 failure, 2 usage, 3 data, 4 plugin, 5 diverged, 130/143 stopped by a signal after "
+        "saving\n";
+    return out;
+}
+
+namespace {
+
+// The model and every kind of part beside it, each with the name that was given or the one it falls back to.
+std::vector<core::UsedKind> chosen_kinds(const Arguments& arguments, core::Registry& registry) {
+    auto chosen = [&](const std::string& kind, const std::string& fallback) {
+        std::string name = fallback;
+        for (const auto& s : arguments.settings)
+            if (s.key == kind) name = s.value;
+        return core::UsedKind{kind, name};
+    };
+    core::Part model(registry.find("model", arguments.operand), {});
+    std::vector<core::UsedKind> kinds{{"model", arguments.operand}};
+    for (const auto& k : core::used_kinds(model.property("uses").value_or("")))
+        kinds.push_back(chosen(k.kind, k.fallback));
+    kinds.push_back(chosen("optimizer", "adam"));
+    kinds.push_back(chosen("data", ""));
+    return kinds;
+}
+
+std::string part_help(const std::string& kind, const std::string& name, core::Registry& registry) {
+    std::string out = fmt::format("\n--{} <{}>", kind, fmt::join(registry.names(kind), "|"));
+    if (name.empty()) return out + "  (must be chosen)\n";
+    const auto& info = registry.find(kind, name);
+    return out + fmt::format("  here: {}, {}\n", info.name, info.summary) + parameter_lines(kind, info.parameters);
+}
+
+std::string settings_help(const Arguments& arguments, core::Registry& registry) {
+    std::string out = "\nthe run:\n" + parameter_lines("", core::declared<core::RunConfig>());
+    if (arguments.operand.empty()) return out + "\nName a model to see the parameters of its parts.\n";
+    for (const auto& k : chosen_kinds(arguments, registry)) {
+        out += part_help(k.kind, k.fallback, registry);
+        if (k.kind == "data") out += parameter_lines("data", core::declared<core::DataOptions>());
+    }
+    return out;
+}
+
+} // namespace
+
+std::string help(const Arguments& arguments, core::Registry& registry) {
+    const Verb& v = *arguments.verb;
+    std::string out =
+        fmt::format("{}: {}\n\nusage: model-runner {} {} [flags]\n\nflags:\n", v.name, v.summary, v.name, v.operand);
+    for (const Flag& f : v.flags) {
+        const std::string value = f.value.empty() ? "" : fmt::format(" <{}>", f.value);
+        out += columns(fmt::format("--{}{}", f.name, value), fmt::format("{}\n", f.help));
+    }
+    return v.takes_settings ? out + settings_help(arguments, registry) : out;
+}
+
+} // namespace elbo::tools

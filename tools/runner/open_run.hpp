@@ -1,0 +1,28 @@
+// A run folder opened for use: its configuration, its parts and data, and the weights.
+#pragma once
+
+#include <memory>
+
+#include "core/run/assembly.hpp"
+#include "core/run/checkpoint.hpp"
+#include "core/run/folder.hpp"
+#include "tools/runner/words.hpp"
+
+namespace elbo::tools {
+
+struct OpenRun {
+    core::Run run;
+    core::RunConfig config;
+    std::unique_ptr<core::Executor> executor;
+    core::Assembly assembly;
+    core::Progress progress;
+
+    core::Session& session() const { return *assembly.session; }
+    const core::Rows& rows() const { return *assembly.rows; }
+};
+
+/// The run that the operand names, with the weights of its newest checkpoint; the run's own numbers that were given as
+/// flags (--threads, --epochs) win. Throws Error (data) without a checkpoint, unless `untrained` is allowed.
+OpenRun open_run(const Arguments& arguments, core::Registry& registry, bool untrained = false);
+
+} // namespace elbo::tools

@@ -1,0 +1,35 @@
+// What several verbs share: which rows they work on, what a model gives for them, and where that goes.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "tools/runner/open_run.hpp"
+
+namespace elbo::tools {
+
+/// --split; test when it is not given. Throws Error: usage for another name, data when there are no such rows.
+core::Split split_of(const Arguments& arguments, const core::Rows& rows);
+std::string name_of(core::Split split);
+
+/// Rows first .. first+count.
+std::vector<float> values_of(const core::Rows& rows, core::Split split, std::int64_t first, std::int64_t count);
+/// What a purpose gives for rows first .. first+count, computed in batches.
+std::vector<float> outputs_of(const OpenRun& open, const std::string& purpose, core::Split split, std::int64_t first,
+                              std::int64_t count);
+
+/// --out, or `fallback` in the run's folder. Throws Error (usage) for another ending, so that it is said before
+/// anything is computed.
+std::filesystem::path out_file(const Arguments& arguments, const OpenRun& open, const std::string& fallback,
+                               const std::vector<std::string>& endings);
+/// As .npy, or as .csv whose columns are named `column` and a number.
+void write_array(const std::filesystem::path& file, const std::vector<float>& values, const core::Dims& dims,
+                 const std::string& column);
+
+/// JSON with --json, else the lines for people; only what is printed is made.
+void print_result(const Arguments& arguments, const std::function<std::string()>& json,
+                  const std::function<std::string()>& text);
+
+} // namespace elbo::tools

@@ -1,0 +1,80 @@
+#include "tools/runner/training.hpp"
+
+#include <fmt/format.h>
+
+#include <atomic>
+#include <csignal>
+#include <nlohmann/json.hpp>
+
+#include "core/run/trainer.hpp"
+#include "ops/backend/executors.hpp"
+#include "tools/runner/console.hpp"
+#include "tools/runner/drawing.hpp"
+#include "tools/runner/results.hpp"
+
+namespace elbo::tools {
+
+namespace {
+
+std::atomic<int> stop_signal{0};
+
+// The first signal asks the step to be finished and saved; a second one ends the program at once.
+void on_signal(int signal) {
+    stop_signal.store(signal);
+    std::signal(signal, SIG_DFL);
+}
+
+void introduce(const OpenRun& open, Console& console) {
+    console.note("data " + open.rows().description());
+    console.note(fmt::format("model '{}': {} trained values; batch {}, {} thread{}, {}", open.config.part("model").name,
+                             open.session().tensors().trained_values(), open.config.batch, open.config.threads,
+                             open.config.threads == 1 ? "" : "s", ops::backend_description()));
+}
+
+std::string json_of(const std::string& folder, const core::Progress& progress) {
+    return nlohmann::ordered_json{{"run", folder},
+                                  {"epoch", progress.epoch},
+                                  {"step", progress.step},
+                                  {"stopped", false},
+                                  {"metrics", folder + "/metrics.csv"},
+                                  {"pictures", folder + "/pictures"},
+                                  {"weights", folder + "/model/weights.safetensors"}}
+        .dump();
+}
+
+std::string text_of(const std::string& folder) {
+    std::string out = fmt::format("run       {0}\nmetrics   {0}/metrics.csv\n", folder);
+    out += fmt::format("weights   {}/model/weights.safetensors\n", folder);
+    for (const char* name : {"reconstructions.png", "samples.png"}) {
+        const std::string picture = folder + "/pictures/" + name;
+        if (std::filesystem::exists(picture)) out += fmt::format("picture   {}\n", picture);
+    }
+    return out;
+}
+
+} // namespace
+
+int train_on(const Arguments& arguments, OpenRun& open) {
+    Console console(open.run, open.session(), open.config.epochs);
+    introduce(open, console);
+    std::signal(SIGINT, on_signal);
+    std::signal(SIGTERM, on_signal);
+    core::Trainer trainer(open.run, open.config, open.session(), open.rows(), console, stop_signal);
+    const core::TrainingResult result = trainer.train(open.progress);
+    if (result.stopped) {
+        console.note(fmt::format("stopped after step {}, saved; go on with: model-runner resume {}",
+                                 result.progress.step, open.run.folder().string()));
+        return 128 + stop_signal.load();
+    }
+    draw_pictures(open.run, open.session(), open.rows());
+    print_trained(arguments, open, result.progress);
+    return 0;
+}
+
+void print_trained(const Arguments& arguments, const OpenRun& open, const core::Progress& progress) {
+    const std::string folder = open.run.folder().string();
+    print_result(
+        arguments, [&] { return json_of(folder, progress); }, [&] { return text_of(folder); });
+}
+
+} // namespace elbo::tools

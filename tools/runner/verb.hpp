@@ -1,0 +1,47 @@
+// Verbs: what model-runner can be told to do. Each is one file in tools/runner/verbs that ends with a VerbEntry;
+// nothing else names it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace elbo::core {
+class Registry;
+}
+
+namespace elbo::tools {
+
+struct Arguments;
+
+/// One flag of a verb. Without a value name it is a switch. Views, so that verbs can use shared ones before main
+/// begins.
+struct Flag {
+    std::string_view name, value, help;
+};
+
+inline constexpr Flag kJson{"json", "", "machine-readable result"};
+inline constexpr Flag kThreads{"threads", "N", "size of the compute team, instead of the run's"};
+inline constexpr Flag kSplit{"split", "train|test", "which rows (default: test)"};
+constexpr Flag out_flag(std::string_view help) { return {"out", "FILE", help}; }
+
+struct Verb {
+    int order = 0; ///< its place in the help text
+    std::string name;
+    std::string operand = {}; ///< "MODEL", "RUN", "[KIND]" or ""
+    std::string summary = {};
+    std::vector<Flag> flags = {};
+    bool takes_settings = false; ///< --prior laplace --prior.scale 2 ...
+    /// Returns the exit code; throws core::Error.
+    int (*run)(const Arguments&, core::Registry&) = nullptr;
+};
+
+/// Registers a verb, with the flags that every verb has after its own.
+struct VerbEntry {
+    explicit VerbEntry(Verb verb);
+};
+
+/// In order.
+const std::vector<Verb>& verbs();
+
+} // namespace elbo::tools

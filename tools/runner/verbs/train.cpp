@@ -1,0 +1,59 @@
+// train: a new run folder, and a model trained into it.
+#include <fmt/format.h>
+
+#include "ops/backend/executors.hpp"
+#include "ops/table.hpp"
+#include "tools/runner/training.hpp"
+
+namespace elbo::tools {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+fs::path free_folder(const core::RunConfig& config) {
+    for (int n = 1;; ++n) {
+        fs::path folder =
+            fs::path("runs") / fmt::format("{}-{}-{}", config.part("model").name, config.part("data").name, n);
+        if (!fs::exists(folder)) return folder;
+    }
+}
+
+std::vector<core::GivenSetting> settings_of(const Arguments& arguments) {
+    std::vector<core::GivenSetting> settings;
+    if (auto file = arguments.value("config")) settings = core::settings_of(core::read_config(*file));
+    settings.insert(settings.end(), arguments.settings.begin(), arguments.settings.end());
+    if (!arguments.operand.empty()) settings.push_back({"model", arguments.operand, "train " + arguments.operand});
+    return settings;
+}
+
+int train(const Arguments& arguments, core::Registry& registry) {
+    core::RunConfig config = core::resolve(settings_of(arguments), registry);
+    auto executor = ops::make_executor("dnnl", int(config.threads));
+    // Everything that can be wrong with the parts and the data shows here, before a folder is made.
+    core::Assembly assembly = core::assemble(config, registry, ops::table(), *executor);
+    const fs::path folder = arguments.value("out") ? fs::path(*arguments.value("out")) : free_folder(config);
+    core::Run run = core::Run::create(folder, config, arguments.has("overwrite"));
+    try {
+        run.write_info(config, *assembly.session, *assembly.rows, ops::backend_description(), registry);
+    } catch (...) {
+        run.discard();
+        throw;
+    }
+    OpenRun open{std::move(run), std::move(config), std::move(executor), std::move(assembly), {}};
+    return train_on(arguments, open);
+}
+
+const VerbEntry entry({.order = 30,
+                       .name = "train",
+                       .operand = "MODEL",
+                       .summary = "train a model into a new run folder",
+                       .flags = {{"config", "FILE", "settings from a config.toml; flags win"},
+                                 {"out", "RUN", "the run folder (default: runs/MODEL-DATA-N)"},
+                                 {"overwrite", "", "replace a run that is there"},
+                                 kJson},
+                       .takes_settings = true,
+                       .run = train});
+
+} // namespace
+} // namespace elbo::tools

@@ -1,0 +1,145 @@
+#include "tools/runner/words.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/program_options.hpp>
+
+#include "core/base/error.hpp"
+#include "core/base/text.hpp"
+
+namespace elbo::tools {
+
+namespace po = boost::program_options;
+using core::did_you_mean;
+using core::Error;
+using core::Exit;
+
+std::optional<std::string> Arguments::value(const std::string& flag) const {
+    auto it = flags.find(flag);
+    if (it == flags.end() || it->second.empty()) return {};
+    return it->second.back();
+}
+
+std::optional<std::int64_t> Arguments::number(const std::string& flag, std::int64_t least) const {
+    const auto text = value(flag);
+    if (!text) return {};
+    const auto v = core::parse_number<std::int64_t>(*text);
+    if (!v || *v < least)
+        throw Error(Exit::usage, fmt::format("--{}: '{}' is not a whole number of {} or more", flag, *text, least));
+    return v;
+}
+
+namespace {
+
+const Verb& find_verb(const std::string& word) {
+    std::vector<std::string> known;
+    for (const Verb& v : verbs()) {
+        if (v.name == word) return v;
+        known.push_back(v.name);
+    }
+    throw Error(Exit::usage, fmt::format("there is no verb '{}'{}", word, did_you_mean(word, known)))
+        .note(fmt::format("verbs: {}", fmt::join(known, ", ")));
+}
+
+std::string setting_key(const std::string& flag) {
+    const auto dot = flag.find('.');
+    if (dot == std::string::npos) return core::canonical_name(flag);
+    return flag.substr(0, dot + 1) + core::canonical_name(flag.substr(dot + 1));
+}
+
+// The words of one verb by Boost.Program_options, without guessing abbreviations. Flags of settings are not known yet:
+// anything that is not the verb's own is handed on as one.
+class WordParser {
+public:
+    explicit WordParser(const Verb& verb) : verb_(verb) {
+        for (const Flag& f : verb.flags) {
+            const std::string name(f.name);
+            if (f.value.empty()) known_.add_options()(name.c_str(), "");
+            else known_.add_options()(name.c_str(), po::value<std::vector<std::string>>()->composing(), "");
+        }
+    }
+
+    Arguments parse(const std::vector<std::string>& words) {
+        namespace style = po::command_line_style;
+        Arguments out;
+        out.verb = &verb_;
+        try {
+            const auto parsed = po::command_line_parser(words)
+                                    .options(known_)
+                                    .style(style::allow_long | style::long_allow_adjacent | style::long_allow_next)
+                                    .allow_unregistered()
+                                    .run();
+            for (const auto& o : parsed.options) take(o, out);
+        } catch (const po::error& e) {
+            throw Error(Exit::usage, e.what()).note(fmt::format("model-runner {} --help lists the flags", verb_.name));
+        }
+        if (!pending_.empty()) missing(pending_);
+        for (const auto& [flag, values] : out.flags)
+            for (const auto& v : values)
+                if (v.empty()) missing(flag);
+        return out;
+    }
+
+private:
+    [[noreturn]] static void missing(const std::string& flag) {
+        throw Error(Exit::usage, "--" + flag + ": a value is missing");
+    }
+
+    void take(const po::option& o, Arguments& out) {
+        if (o.position_key >= 0 || o.string_key.empty()) return take_words(o.value, out);
+        if (!pending_.empty()) missing(pending_);
+        if (o.unregistered) {
+            if (!verb_.takes_settings) refuse(o.string_key);
+            if (o.value.empty()) pending_ = o.string_key;
+            else out.settings.push_back({setting_key(o.string_key), o.value[0], "--" + o.string_key});
+            return;
+        }
+        auto& values = out.flags[o.string_key];
+        values.insert(values.end(), o.value.begin(), o.value.end());
+    }
+
+    // A plain word is the value of the setting before it, or the operand.
+    void take_words(const std::vector<std::string>& list, Arguments& out) {
+        for (const auto& word : list) {
+            if (!pending_.empty()) {
+                out.settings.push_back({setting_key(pending_), word, "--" + pending_});
+                pending_.clear();
+            } else if (word == "-h") {
+                out.flags["help"];
+            } else if (word.starts_with("-")) {
+                refuse(word.substr(1), "-");
+            } else if (verb_.operand.empty() || !out.operand.empty()) {
+                throw Error(Exit::usage, fmt::format("'{}' is one word too many; usage: model-runner {} {}", word,
+                                                     verb_.name, verb_.operand));
+            } else {
+                out.operand = word;
+            }
+        }
+    }
+
+    [[noreturn]] void refuse(const std::string& flag, const char* dashes = "--") const {
+        std::vector<std::string> known;
+        for (const Flag& f : verb_.flags) known.emplace_back(f.name);
+        throw Error(Exit::usage,
+                    fmt::format("'{}' has no flag {}{}{}", verb_.name, dashes, flag, did_you_mean(flag, known)))
+            .note(fmt::format("model-runner {} --help lists them", verb_.name));
+    }
+
+    const Verb& verb_;
+    po::options_description known_;
+    std::string pending_;
+};
+
+} // namespace
+
+Arguments parse(const std::vector<std::string>& words, core::Registry& registry) {
+    const Verb& verb = find_verb(words.at(0));
+    Arguments out = WordParser(verb).parse({words.begin() + 1, words.end()});
+    for (const auto& file : out.flags["plugin"]) registry.add_file(file);
+    for (const auto& folder : out.flags["plugin-dir"]) registry.add_folder(folder);
+    if (verb.operand.empty() || verb.operand[0] == '[' || !out.operand.empty() || out.has("help")) return out;
+    if (verb.takes_settings && out.has("config")) return out;
+    throw Error(Exit::usage, fmt::format("usage: model-runner {} {}", verb.name, verb.operand));
+}
+
+} // namespace elbo::tools
