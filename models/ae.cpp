@@ -14,9 +14,6 @@ struct Ae : Model {
     Var encode(Var x) const override { return the<Posterior>(x).mean(code(x)); }
     Var reconstruct(Var x) const override { return the<Likelihood>(x).mean(the<Decoder>(x).raw(encode(x))); }
     Var score(Var x) const override { return the<Likelihood>(x).nll(the<Decoder>(x).raw(encode(x)), flatten(x)); }
-    Var sample(Var) const override {
-        throw std::invalid_argument("an 'ae' has no prior to sample from; train a 'vae', or use reconstruct or encode");
-    }
 
 private:
     static Vars code(Var x) { return the<Posterior>(x).parameters_of(the<Encoder>(x).features(x)); }

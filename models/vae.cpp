@@ -4,7 +4,8 @@ using namespace elbo;
 /// Variational autoencoder (Kingma and Welling 2014): minimises R + beta KL(q(z|x) || p(z)), with z a sample. The KL is
 /// analytic where prior and posterior have a closed form, else the one-sample estimate log q(z|x) - log p(z).
 struct Vae : Model {
-    double beta = 1, warmup = 0;
+    Scheduled beta = 1;
+    double warmup = 0;
     std::string anomaly = "elbo";
     void parameters(auto& p) {
         p("beta", beta, "weight of the KL (Higgins et al. 2017)", not_negative);
@@ -18,8 +19,8 @@ struct Vae : Model {
 
     Var objective(Var x) const override {
         auto [reconstruction, kl, closed] = terms(x);
-        term("reconstruction", reconstruction);
-        term(closed ? "kl" : "kl_mc", kl);
+        term("reconstruction", reconstruction, bound_term);
+        term("kl", kl, closed ? bound_term : bound_term | estimated_term);
         return reconstruction + weight(x) * kl;
     }
     Var encode(Var x) const override { return the<Posterior>(x).mean(code(x)); }
@@ -53,10 +54,7 @@ private:
         return {reconstruction, posterior.log_prob(q, z) - prior.log_prob(z), false};
     }
 
-    Var weight(Var x) const {
-        if (warmup == 0) return constant(x, beta);
-        return beta * min(epoch(x) / warmup, 1.0);
-    }
+    Var weight(Var x) const { return warmup == 0 ? beta(x) : beta(x) * min(epoch(x) / warmup, 1.0); }
 };
 ELBO_PLUGIN("model_vae", "1.0.0", "model/vae") {
     plugin.add<Vae>("vae", "variational autoencoder, with beta and warm-up");

@@ -4,18 +4,26 @@
 
 namespace elbo::ops {
 
+namespace {
+
+// Inside a function: files register before main, in any order.
+std::vector<Registered::Add>& files() {
+    static std::vector<Registered::Add> all;
+    return all;
+}
+
+} // namespace
+
+Registered::Registered(Add add) { files().push_back(add); }
+
+OpTable Registered::table() {
+    OpTable all;
+    for (Add add : files()) add(all);
+    return all;
+}
+
 const core::OpTable& table() {
-    static const core::OpTable all = [] {
-        core::OpTable t;
-        add_sources(t);
-        add_noise(t);
-        add_unary(t);
-        add_binary(t);
-        add_reductions(t);
-        add_shapes(t);
-        add_matmul(t);
-        return t;
-    }();
+    static const core::OpTable all = Registered::table();
     return all;
 }
 

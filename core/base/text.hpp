@@ -21,6 +21,14 @@ std::optional<Number> parse_number(std::string_view text) {
 /// "a,,b" by ',' -> "a", "", "b". What ends a piece need not follow the last: "a," is one piece and "" is none.
 std::vector<std::string> pieces(std::string_view text, char by);
 
+/// "a b  c" -> "a", "b", "c".
+std::vector<std::string> words_of(std::string_view text);
+
+/// [a-z][a-z0-9_]*: names of kinds, parts, roles, parameters and terms.
+bool valid_name(std::string_view name);
+/// Of a tensor within its scope, or a scope: letters, digits, '_' and '.'; not empty.
+bool valid_tensor_name(std::string_view name);
+
 /// '-' and '_' are the same in names: "fashion-mnist" is fashion_mnist.
 std::string canonical_name(std::string name);
 

@@ -13,12 +13,16 @@ void shuffle_rows(std::uint64_t seed, std::uint64_t epoch, std::vector<std::int6
     for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[draw.below(std::uint32_t(i))]);
 }
 
-Loader::Loader(const Rows& rows, std::int64_t batch, std::uint64_t seed, std::uint64_t epoch, std::int64_t first)
+Loader::Loader(const Rows& rows, std::int64_t batch, std::uint64_t seed, std::uint64_t epoch, std::int64_t first,
+               const std::vector<std::string>& fields)
     : rows_(rows), batch_(std::min(batch, rows.count(Split::train))),
       per_epoch_((rows.count(Split::train) + batch_ - 1) / batch_), seed_(seed), epoch_(epoch), at_(first),
       order_(std::size_t(rows.count(Split::train))) {
     shuffle_rows(seed_, epoch_, order_);
-    for (std::size_t i = 0; i < kSlots; ++i) memory_.push_back(aligned_floats(batch_ * rows.values()));
+    for (std::size_t i = 0; i < kSlots; ++i) {
+        memory_.push_back(aligned_floats(batch_ * rows.values()));
+        fields_.emplace_back(rows, fields, batch_);
+    }
     thread_ = std::thread([this] { work(); });
 }
 
@@ -69,8 +73,10 @@ void Loader::work() {
 void Loader::fill(std::size_t slot) {
     const std::int64_t from = at_ * batch_, n = std::min(batch_, std::int64_t(order_.size()) - from);
     float* x = memory_[slot].get();
-    rows_.read(Split::train, {order_.data() + from, std::size_t(n)}, x);
-    slots_[slot] = {x, n, epoch_, at_, at_ + 1 == per_epoch_};
+    const std::span<const std::int64_t> which(order_.data() + from, std::size_t(n));
+    rows_.read(Split::train, which, x);
+    fields_[slot].read(rows_, Split::train, which);
+    slots_[slot] = {x, fields_[slot].pointers(), n, epoch_, at_, at_ + 1 == per_epoch_};
     if (++at_ < per_epoch_) return;
     at_ = 0;
     shuffle_rows(seed_, ++epoch_, order_);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/base/memory.hpp"
+#include "core/data/batches.hpp"
 #include "core/data/rows.hpp"
 
 namespace elbo::core {
@@ -18,7 +19,8 @@ namespace elbo::core {
 void shuffle_rows(std::uint64_t seed, std::uint64_t epoch, std::vector<std::int64_t>& order);
 
 struct Batch {
-    const float* x = nullptr; ///< [rows, values]; valid until the next call of next()
+    const float* x = nullptr;             ///< [rows, values]; valid until the next call of next()
+    const float* const* fields = nullptr; ///< those the loader was asked for, in order
     std::int64_t rows = 0;
     std::uint64_t epoch = 0;
     std::int64_t index = 0; ///< within the epoch
@@ -28,7 +30,9 @@ struct Batch {
 class Loader {
 public:
     /// Starts reading at batch `first` of `epoch` and goes on for ever.
-    Loader(const Rows& rows, std::int64_t batch, std::uint64_t seed, std::uint64_t epoch, std::int64_t first);
+    /// fields: names of those that are read besides x.
+    Loader(const Rows& rows, std::int64_t batch, std::uint64_t seed, std::uint64_t epoch, std::int64_t first,
+           const std::vector<std::string>& fields = {});
     ~Loader();
     Loader(const Loader&) = delete;
     Loader& operator=(const Loader&) = delete;
@@ -48,6 +52,7 @@ private:
     std::int64_t at_;
     std::vector<std::int64_t> order_;
     std::vector<AlignedFloats> memory_;
+    std::vector<FieldMemory> fields_;
     Batch slots_[kSlots];
     std::mutex mutex_;
     std::condition_variable changed_;

@@ -32,11 +32,7 @@ Rows::Rows(Part& data, const DataOptions& options, std::vector<float> center, st
     info_.size = sizeof(elbo_rows);
     if (!part_.info().table->data || part_.info().table->data->open(part_.self(), &info_, &why) != 0)
         throw Error(Exit::data, why.text).note("while opening data '" + part_.info().name + "'");
-    if (info_.rank > ELBO_MAX_RANK) throw Error(Exit::data, "rows have too many dimensions");
-    for (std::uint32_t i = 0; i < info_.rank; ++i) dims_.push(info_.dims[i]);
-    if (dims_.numel() < 1 || dims_.numel() > kMostRowValues)
-        throw Error(Exit::data, fmt::format("rows of {} cannot be trained on", dims_.text()));
-    label_names_ = pieces(info_.label_names ? info_.label_names : "", ',');
+    take_fields();
     split_rows();
     description_ = fmt::format("{}: {} train and {} test rows of {}", part_.info().name, count(Split::train),
                                count(Split::test), dims_.text());
@@ -45,6 +41,39 @@ Rows::Rows(Part& data, const DataOptions& options, std::vector<float> center, st
     if (info_.count[ELBO_TEST] == 0)
         description_ += fmt::format("; test rows: {:g} of them, drawn with data.split-seed {}", options_.test_fraction,
                                     options_.split_seed);
+}
+
+// A later interface may have longer entries.
+void Rows::take_fields() {
+    const auto* at = reinterpret_cast<const char*>(info_.fields);
+    for (std::uint32_t i = 0; i < info_.n_fields; ++i, at += reinterpret_cast<const elbo_field*>(at)->size) {
+        const auto& f = *reinterpret_cast<const elbo_field*>(at);
+        if (f.rank > ELBO_MAX_RANK || !f.name || !valid_name(f.name))
+            throw Error(Exit::data, fmt::format("field {} of data '{}' has no valid name, or too many dimensions", i,
+                                                part_.info().name));
+        Field field{f.name, {}, f.kind, f.low, f.high, pieces(f.names ? f.names : "", ',')};
+        for (std::uint32_t k = 0; k < f.rank; ++k) field.dims.push(f.dims[k]);
+        if (field.dims.numel() < 1 || field.dims.numel() > kMostRowValues)
+            throw Error(Exit::data, fmt::format("rows of {} cannot be trained on", field.dims.text()));
+        if (i > 0) fields_.push_back(std::move(field));
+        else if (field.name != "x" || field.dims.rank == 0)
+            throw Error(Exit::data,
+                        fmt::format("data '{}': the first field must be x, with one dimension or more; it is "
+                                    "'{}' of {}",
+                                    part_.info().name, field.name, field.dims.text()));
+        else dims_ = field.dims, low_ = field.low, high_ = field.high;
+    }
+    if (info_.n_fields == 0) throw Error(Exit::data, fmt::format("data '{}' has no field x", part_.info().name));
+}
+
+const Field* Rows::find(const std::string& name) const {
+    for (const Field& f : fields_)
+        if (f.name == name) return &f;
+    return nullptr;
+}
+
+std::int64_t Field::classes() const {
+    return kind == ELBO_CLASSES && dims.numel() == 1 && low == 0 ? std::int64_t(high) + 1 : 0;
 }
 
 void Rows::split_rows() {
@@ -66,8 +95,6 @@ void Rows::split_rows() {
 }
 
 void Rows::choose_scale() {
-    low_ = info_.low;
-    high_ = info_.high;
     if (!(std::isfinite(low_) && std::isfinite(high_) && low_ <= high_))
         throw Error(Exit::data, fmt::format("data '{}' gives {}..{} as its range", part_.info().name, low_, high_));
     const bool unit =
@@ -119,10 +146,18 @@ void Rows::fit_standardize() {
     description_ += ", then standardized over the training rows";
 }
 
-void Rows::raw(Split split, const std::int64_t* rows, std::int64_t n, float* out) const {
+void Rows::raw(std::uint32_t field, Split split, const std::int64_t* rows, std::int64_t n, float* out) const {
     elbo_why why{sizeof(elbo_why), {}};
-    if (part_.info().table->data->read(part_.self(), from_[int(split)], rows, n, out, &why) != 0)
+    if (part_.info().table->data->read(part_.self(), field, from_[int(split)], rows, n, out, &why) != 0)
         throw Error(Exit::data, why.text).note("while reading data '" + part_.info().name + "'");
+}
+
+void Rows::read(const Field& field, Split split, std::span<const std::int64_t> rows, float* out) const {
+    const auto number = std::uint32_t(&field - fields_.data()) + 1;
+    for (std::size_t i = 0; i < rows.size(); ++i, out += field.dims.numel()) {
+        const std::int64_t which = index_[int(split)].at(std::size_t(rows[i]));
+        raw(number, split, &which, 1, out);
+    }
 }
 
 void Rows::read(Split split, std::span<const std::int64_t> rows, float* out) const {
@@ -134,7 +169,7 @@ void Rows::read(Split split, std::span<const std::int64_t> rows, float* out) con
         const std::size_t n = std::min(kAtOnce, rows.size() - at);
         for (std::size_t i = 0; i < n; ++i) which[i] = index.at(std::size_t(rows[at + i]));
         float* to = out + at * d;
-        raw(split, which, std::int64_t(n), to);
+        raw(0, split, which, std::int64_t(n), to);
         const float offset = float(offset_), factor = float(factor_);
         if (offset != 0 || factor != 1)
             for (std::size_t i = 0; i < n * d; ++i) to[i] = (to[i] - offset) * factor;
@@ -148,16 +183,6 @@ void Rows::read(Split split, std::span<const std::int64_t> rows, float* out) con
                 throw Error(Exit::data, fmt::format("data '{}': value {} of row {} is {}", part_.info().name, i % d,
                                                     which[i / d], to[i]));
     }
-}
-
-std::vector<double> Rows::labels(Split split, std::int64_t row) const {
-    std::vector<double> out(info_.labels);
-    if (out.empty()) return out;
-    elbo_why why{sizeof(elbo_why), {}};
-    const std::int64_t which = index_[int(split)].at(std::size_t(row));
-    if (part_.info().table->data->labels(part_.self(), from_[int(split)], &which, 1, out.data(), &why) != 0)
-        throw Error(Exit::data, why.text).note("while reading labels of data '" + part_.info().name + "'");
-    return out;
 }
 
 std::string Rows::hash() const {

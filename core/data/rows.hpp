@@ -31,6 +31,17 @@ struct DataOptions {
     }
 };
 
+/// Something every row has beside the data itself.
+struct Field {
+    std::string name;
+    Dims dims;
+    std::uint32_t kind; ///< ELBO_CLASSES, ...
+    double low, high;
+    std::vector<std::string> names; ///< of its values
+    /// How many classes it tells apart; 0 when it is none.
+    std::int64_t classes() const;
+};
+
 class Rows {
 public:
     /// Opens the data set. Throws Error (data). `center` and `spread`, when not empty, are those of an earlier run
@@ -43,14 +54,15 @@ public:
     /// Smallest and largest value after scaling.
     double low() const { return low_; }
     double high() const { return high_; }
-    /// Numbers per row that `labels` gives; 0: none.
-    int label_width() const { return int(info_.labels); }
-    const std::vector<std::string>& label_names() const { return label_names_; }
+    /// What rows have besides x.
+    const std::vector<Field>& fields() const { return fields_; }
+    /// nullptr when rows have none of that name.
+    const Field* find(const std::string& field) const;
 
     /// Writes n rows to `out`, scaled. Throws Error (data) for a value that is not finite. Several threads may call it.
     void read(Split split, std::span<const std::int64_t> rows, float* out) const;
-    /// The labels of one row.
-    std::vector<double> labels(Split split, std::int64_t row) const;
+    /// The same of another field, as it is.
+    void read(const Field& field, Split split, std::span<const std::int64_t> rows, float* out) const;
 
     /// One line for people: "mnist: 60000 train and 10000 test rows of [28, 28, 1], values 0..255 scaled to 0..1".
     const std::string& description() const { return description_; }
@@ -60,10 +72,11 @@ public:
     const std::vector<float>& spread() const { return spread_; }
 
 private:
+    void take_fields();
     void split_rows();
     void choose_scale();
     void fit_standardize();
-    void raw(Split split, const std::int64_t* rows, std::int64_t n, float* out) const;
+    void raw(std::uint32_t field, Split split, const std::int64_t* rows, std::int64_t n, float* out) const;
 
     Part& part_;
     DataOptions options_;
@@ -73,7 +86,7 @@ private:
     int from_[ELBO_SPLITS] = {ELBO_TRAIN, ELBO_TEST};
     double low_ = 0, high_ = 1, offset_ = 0, factor_ = 1;
     std::vector<float> center_, spread_;
-    std::vector<std::string> label_names_;
+    std::vector<Field> fields_;
     std::string description_;
 };
 

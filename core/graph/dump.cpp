@@ -29,9 +29,11 @@ std::string place_text(const Place& p) {
     }
 }
 
+bool is_given(const Program& p, NodeId id) { return p.runs(id) == Runs::tensor || p.runs(id) == Runs::input; }
+
 std::string operand_text(const Program& p, NodeId id) {
     const ProgramNode& n = p.node(id);
-    if (n.op->runs == Runs::given) return n.scope;
+    if (is_given(p, id)) return n.scope;
     if (n.op->runs == Runs::constant && p.place(id).in == Place::In::immediate)
         return fmt::format("{:.6g}", p.constant(id));
     return fmt::format("%{}", id);
@@ -49,11 +51,15 @@ std::string node_text(const Program& p, NodeId id) {
                                                             : std::to_string(a.integer);
         if (v != "false") in += fmt::format("{}{}={}", in.empty() ? "" : ", ", a.key, v);
     }
+    const Layout& l = p.layout(id);
+    if (l.form) in += " as " + l.form->name;
+    if (l.row_stride) in += fmt::format("{}rows {} apart", in.empty() ? "" : ", ", l.row_stride);
     return fmt::format("%{} = {}({}) {} {}", id, n.op->name, in, n.dims.text(), place_text(p.place(id)));
 }
 
-const char* kind_text(Unit::Kind k) {
-    return k == Unit::Kind::group ? "group" : k == Unit::Kind::matmul ? "matmul" : "kernel";
+std::string kind_text(const Unit& u) {
+    if (u.kind == Unit::Kind::claim) return u.label;
+    return u.kind == Unit::Kind::group ? "group" : "kernel";
 }
 
 std::string escaped(const std::string& s) {
@@ -70,14 +76,20 @@ std::string escaped(const std::string& s) {
 std::string dump_text(const Program& p) {
     std::string out = fmt::format("program {}: {} units, {} nodes\n", p.purpose, p.units.size(), p.nodes.size());
     for (const auto& in : p.inputs) out += fmt::format("  input  {} {}\n", in.name, in.dims.text());
-    for (const auto& t : p.tensors) out += fmt::format("  tensor {} {}\n", t.name, t.dims.text());
+    for (const auto& t : p.tensors)
+        out += fmt::format("  tensor {} {}{}\n", t.name, t.dims.text(),
+                           t.row_stride ? fmt::format(", rows {} apart", t.row_stride) : "");
     double flops = 0, bytes = 0;
     for (std::size_t u = 0; u < p.units.size(); ++u) {
         const Unit& unit = p.units[u];
         flops += p.flops(unit);
         bytes += p.bytes(unit);
-        out += fmt::format("unit {:3} {:6}  {:>12}  {:>10}\n", u, kind_text(unit.kind), flops_text(p.flops(unit)),
+        out += fmt::format("unit {:3} {:<24}  {:>12}  {:>10}", u, kind_text(unit), flops_text(p.flops(unit)),
                            bytes_text(p.bytes(unit)));
+        if (unit.scratch_bytes)
+            out += fmt::format("  scratch {} @{}", bytes_text(double(unit.scratch_bytes)), unit.scratch_at);
+        if (unit.claimed) out += "  " + unit.claimed->chosen();
+        out += "\n";
         for (NodeId id : unit.nodes) {
             const std::string& where = p.node(id).where;
             out += "    " + node_text(p, id) + (where.empty() ? "" : "  ; " + where) + "\n";
@@ -94,22 +106,20 @@ std::string dump_dot(const Program& p) {
         "digraph \"" + p.purpose + "\" {\n  rankdir=TB; node [shape=box, fontname=monospace, fontsize=9];\n";
     auto unit = freezing::unit_of(p);
     for (std::size_t u = 0; u < p.units.size(); ++u) {
-        std::string label = fmt::format("{} {}: {}\\l", kind_text(p.units[u].kind), u, flops_text(p.flops(p.units[u])));
+        std::string label = fmt::format("{} {}: {}\\l", kind_text(p.units[u]), u, flops_text(p.flops(p.units[u])));
         for (NodeId id : p.units[u].nodes) label += escaped(node_text(p, id)) + "\\l";
         out += fmt::format("  u{} [label=\"{}\"];\n", u, label);
     }
     for (std::size_t i = 0; i < p.nodes.size(); ++i)
-        if (p.nodes[i].op->runs == Runs::given)
+        if (is_given(p, NodeId(i)))
             out += fmt::format("  n{} [label=\"{}\\n{}\", shape=ellipse];\n", i, escaped(p.nodes[i].scope),
                                p.nodes[i].dims.text());
     for (std::size_t u = 0; u < p.units.size(); ++u)
         for (NodeId in : freezing::reads(p, p.units[u])) {
             const NodeId from = freezing::source(p, in);
             const std::string label = p.node(in).dims.text();
-            if (p.node(from).op->runs == Runs::given)
-                out += fmt::format("  n{} -> u{} [label=\"{}\"];\n", from, u, label);
-            else if (unit[std::size_t(from)] >= 0)
-                out += fmt::format("  u{} -> u{} [label=\"{}\"];\n", unit[std::size_t(from)], u, label);
+            if (is_given(p, from)) out += fmt::format("  n{} -> u{} [label=\"{}\"];\n", from, u, label);
+            else if (unit[from] >= 0) out += fmt::format("  u{} -> u{} [label=\"{}\"];\n", unit[from], u, label);
         }
     return out + "}\n";
 }

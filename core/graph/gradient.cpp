@@ -1,12 +1,9 @@
 // Reverse sweep (Griewank and Walther 2008, ch. 3): visits each node between `wrt` and the scalar once, asks its op for
 // the adjoints of its inputs, and adds up what arrives at a node. Everything is appended to the same tape, so the
-// result can be differentiated again.
-#include <cassert>
-
+// result can be differentiated again. A composite without a rule of its own is written out and swept through.
 #include <elbo/ops.hpp>
 
-#include "core/base/error.hpp"
-#include "core/graph/tape.hpp"
+#include "core/graph/builder.hpp"
 
 namespace elbo::core {
 
@@ -28,45 +25,94 @@ Var unbroadcast(Var g, const Dims& to) {
     return broadcast_to(g, to.list());
 }
 
+/// Adjoints of the nodes from `first` on; what arrives at earlier ones is handed to `outside`.
+class Sweep {
+public:
+    Sweep(Builder& b, NodeId first, NodeId end, Sweep* outside)
+        : b_(b), first_(first), adjoint_(std::size_t(end - first)), leads_(std::size_t(end - first), 0),
+          outside_(outside) {}
+
+    void mark(NodeId wrt) {
+        if (inside(wrt)) leads_[wrt - first_] = 1;
+    }
+
+    bool leads(NodeId id) const { return inside(id) ? leads_[id - first_] != 0 : outside_ && outside_->leads(id); }
+
+    /// Which nodes lie on a path to what is differentiated for.
+    void spread() {
+        for (NodeId id = first_; id < end(); ++id)
+            for (NodeId in : b_.tape.inputs(id)) leads_[id - first_] |= char(leads(in));
+    }
+
+    void add(NodeId to, Var g) {
+        if (!inside(to)) return outside_->add(to, g);
+        Var arriving = unbroadcast(g, Dims(b_.tape.dims(to)));
+        Var& sum = adjoint_[to - first_];
+        sum = sum.trace ? sum + arriving : arriving;
+    }
+
+    void run() {
+        for (NodeId id = end(); id-- > first_;) {
+            const Var g = adjoint_[id - first_];
+            if (!g.trace || !leads(id) || b_.tape.inputs(id).empty()) continue;
+            const elbo_site at = b_.tape.site(id);
+            const detail::Inside caller(Site{at.file ? at.file : "", at.line});
+            const Op& op = *b_.tape.node(id).op;
+            if (op.gradient) by_rule(op, id, g);
+            else through(id, g);
+        }
+    }
+
+    Var found(NodeId id) const { return inside(id) ? adjoint_[id - first_] : Var{}; }
+
+private:
+    NodeId end() const { return first_ + NodeId(adjoint_.size()); }
+    bool inside(NodeId id) const { return id >= first_ && id < end(); }
+
+    void by_rule(const Op& op, NodeId id, Var g) {
+        std::vector<Var> x, given(b_.tape.inputs(id).size());
+        for (NodeId in : b_.tape.inputs(id)) x.push_back(b_.var(in));
+        const auto all = b_.tape.attributes(id).all();
+        const std::vector<Attribute> copy(all.begin(), all.end()); // the tape grows while the rule runs
+        Adjoint rule(x, b_.var(id), g, Attributes(copy), given);
+        op.gradient(rule);
+        for (std::size_t k = 0; k < x.size(); ++k)
+            if (given[k].trace && leads(x[k].node)) add(x[k].node, given[k]);
+    }
+
+    void through(NodeId id, Var g) {
+        const auto expanded = b_.tape.node(id).expanded;
+        const std::vector<NodeId> in(b_.tape.inputs(id).begin(), b_.tape.inputs(id).end());
+        const NodeId first = NodeId(b_.tape.size());
+        const NodeId result = splice(b_.tape, *expanded, in, b_.tape.site(id), b_.tape.scope(id));
+        Sweep inner(b_, first, NodeId(b_.tape.size()), this);
+        inner.spread();
+        inner.add(result, g);
+        inner.run();
+    }
+
+    Builder& b_;
+    NodeId first_;
+    PerNode<Var> adjoint_;
+    PerNode<char> leads_;
+    Sweep* outside_;
+};
+
 } // namespace
 
-std::vector<NodeId> append_gradient(elbo_trace* recording, Tape& tape, NodeId scalar, std::span<const NodeId> wrt) {
+std::vector<NodeId> Builder::gradient(NodeId scalar, std::span<const NodeId> wrt) {
     if (tape.dims(scalar).numel() != 1)
         throw Error(Exit::plugin, "gradient: only a scalar can be differentiated, this is " + tape.dims(scalar).text(),
                     tape.where(scalar));
-    const std::size_t n = std::size_t(scalar) + 1;
-    std::vector<char> leads_to_wrt(n, 0);
-    for (NodeId w : wrt)
-        if (std::size_t(w) < n) leads_to_wrt[std::size_t(w)] = 1;
-    for (std::size_t i = 0; i < n; ++i)
-        for (NodeId in : tape.inputs(NodeId(i))) leads_to_wrt[i] |= leads_to_wrt[std::size_t(in)];
-
-    std::vector<Var> adjoint(n);
-    auto var = [&](NodeId id) { return Var{recording, id}; };
-    adjoint[n - 1] = detail::constant(recording, 1.0, tape.dims(scalar).list(), Site::here());
-    for (std::size_t i = n; i-- > 0;) {
-        const NodeId id = NodeId(i);
-        if (!adjoint[i].trace || !leads_to_wrt[i] || tape.inputs(id).empty()) continue;
-        elbo_site at = tape.site(id);
-        detail::Inside caller(Site{at.file ? at.file : "", at.line});
-        std::vector<Var> x, given(tape.inputs(id).size());
-        for (NodeId in : tape.inputs(id)) x.push_back(var(in));
-        const std::vector<Attribute> copy(tape.attributes(id).all().begin(), tape.attributes(id).all().end());
-        Adjoint rule(x, var(id), adjoint[i], Attributes(copy), given);
-        tape.node(id).op->gradient(rule);
-        for (std::size_t k = 0; k < x.size(); ++k) {
-            const NodeId in = x[k].node;
-            if (!given[k].trace || !leads_to_wrt[std::size_t(in)]) continue;
-            Var arriving = unbroadcast(given[k], Dims(tape.dims(in)));
-            Var& sum = adjoint[std::size_t(in)];
-            sum = sum.trace ? sum + arriving : arriving;
-        }
-    }
+    Sweep sweep(*this, 0, scalar + 1, nullptr);
+    for (NodeId w : wrt) sweep.mark(w);
+    sweep.spread();
+    sweep.add(scalar, elbo::detail::constant(handle(), 1.0, tape.dims(scalar).list(), Site::here()));
+    sweep.run();
     std::vector<NodeId> out;
     for (NodeId w : wrt) {
-        bool reached = std::size_t(w) < n && adjoint[std::size_t(w)].trace;
-        out.push_back(reached ? adjoint[std::size_t(w)].node
-                              : detail::constant(recording, 0.0, tape.dims(w).list(), Site::here()).node);
+        const Var g = sweep.found(w);
+        out.push_back(g.trace ? g.node : elbo::detail::constant(handle(), 0.0, tape.dims(w).list(), Site::here()).node);
     }
     return out;
 }

@@ -1,5 +1,6 @@
 #include "core/graph/op.hpp"
 
+#include <algorithm>
 #include <cassert>
 #include <stdexcept>
 
@@ -22,9 +23,16 @@ const Op* OpTable::find(std::string_view name) const {
     return it == by_name_.end() ? nullptr : it->second;
 }
 
+const Op& OpTable::only(Runs how) const {
+    for (const auto& op : ops_)
+        if (op->runs == how) return *op;
+    throw std::logic_error("no op of the table runs that way");
+}
+
 std::vector<const Op*> OpTable::all() const {
     std::vector<const Op*> out;
     for (const auto& op : ops_) out.push_back(op.get());
+    std::sort(out.begin(), out.end(), [](auto* a, auto* b) { return a->name < b->name; });
     return out;
 }
 

@@ -1,19 +1,21 @@
 // What an op is: a name, typed attributes, a shape rule, a gradient written in other ops, a slow reference in f64 and
-// how it runs fast. All of it is mandatory: `CompleteOp` makes an op that lacks one a compile error.
-// The ops themselves are in ops/; the core knows them only through an OpTable.
+// how it runs fast. All of it is mandatory: `CompleteOp` makes an op that lacks one a compile error. A composite says
+// only how it is written in other ops; everything else follows. The graph knows ops by what they say of themselves
+// here, never by name; the ops are in ops/.
 #pragma once
 
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <elbo/ops.hpp>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
-
-#include <elbo/ops.hpp>
 
 #include "core/base/dims.hpp"
 
@@ -26,7 +28,7 @@ struct AttributeSpec {
     AttributeType type;
 };
 
-/// One attribute of one node; lists hold at most kMaxRank integers.
+/// One attribute of one node.
 struct Attribute {
     std::string_view key;
     AttributeType type = AttributeType::integer;
@@ -34,6 +36,11 @@ struct Attribute {
     std::int64_t integer = 0;
     Dims integers{};
     bool operator==(const Attribute&) const = default;
+
+    static Attribute of(std::string_view key, bool v) { return {key, AttributeType::boolean, 0, v, {}}; }
+    static Attribute of(std::string_view key, std::int64_t v) { return {key, AttributeType::integer, 0, v, {}}; }
+    static Attribute of(std::string_view key, double v) { return {key, AttributeType::real, v, 0, {}}; }
+    static Attribute of(std::string_view key, const Dims& v) { return {key, AttributeType::integers, 0, 0, v}; }
 };
 
 /// The attributes of a node, by name. Every attribute the op declares is present.
@@ -94,7 +101,7 @@ struct ReferenceCall {
     Noise noise;
 };
 
-/// A whole-tensor kernel in f32.
+/// A whole-tensor kernel in f32. Throws ShapeError for values that make no sense (an index out of range).
 struct KernelCall {
     std::span<const float* const> in;
     std::span<const Dims> in_dims;
@@ -102,7 +109,6 @@ struct KernelCall {
     Dims out_dims;
     Attributes attributes;
     Noise noise;
-    int threads;
 };
 
 /// A piece of an elementwise op: n values that lie in L1. An operand may be one value for all (scalar).
@@ -120,30 +126,72 @@ enum class Runs : std::uint8_t {
     elementwise, ///< tile by tile, fused with its neighbours: `tile`
     row_sum,     ///< a sum; over trailing axes it can end a fused group, else `kernel`
     kernel,      ///< whole tensors: `kernel`
-    matmul,      ///< by oneDNN
+    library,     ///< by a backend that claims it; by its reference where none does
+    composite,   ///< as what it expands to, unless a backend keeps it whole
     view,        ///< the same memory under another shape
     constant,    ///< an immediate, or filled in by `tile`
-    given,       ///< memory that outlives a run: a parameter, a state, an input
+    tensor,      ///< memory that outlives a run: a parameter, a state
+    input,       ///< what changes from run to run: the batch, a scalar
     assign,      ///< writes its second input over its first
+    pack,        ///< the same values in another layout; made by freezing, run by the backend
+};
+
+/// Which operands an op is tested with (tests/ops): kept away from its poles and kinks.
+struct Domain {
+    enum class Of : std::uint8_t { between, away_from_zero, off_whole_numbers, zero_or_one, apart, distinct, whole };
+    Of of = Of::between;
+    double low = -2, high = 2; ///< away_from_zero: of the size; whole: of the whole numbers
+};
+
+/// One way to try an op.
+struct OpCase {
+    std::vector<Dims> shapes;
+    std::vector<Attribute> attributes;
+};
+
+/// How a composite is written in other ops. Draws no noise and makes no tensors: what it needs are operands.
+class Expansion {
+public:
+    virtual ~Expansion() = default;
+    virtual Var expand(std::span<const Var> in, Attributes attributes) const = 0;
 };
 
 struct Op {
     std::string_view name;
-    int arity;
+    int arity; ///< of the operands; kAnyArity: one or more
     std::span<const AttributeSpec> attributes;
-    Dims (*shape)(const ShapeCall&);
-    void (*gradient)(Adjoint&);
-    void (*reference)(const ReferenceCall&);
-    Runs runs;
+    Dims (*shape)(const ShapeCall&) = nullptr;
+    void (*gradient)(Adjoint&) = nullptr; ///< of a composite: nullptr, it follows
+    void (*reference)(const ReferenceCall&) = nullptr;
+    Runs runs = Runs::kernel;
     TileFn tile = nullptr;
     KernelFn kernel = nullptr;
-    bool noise = false;    ///< two equal nodes are two draws
-    bool epilogue = false; ///< an activation a matmul can apply to its result
+    const Expansion* expansion = nullptr; ///< of a composite
+
+    // What simplification and fusion may rely on.
+    bool noise = false;   ///< two equal nodes are two draws
+    bool passes = false;  ///< gives its operand unchanged when the sizes agree
+    bool spreads = false; ///< only spreads its operand out: elementwise readers may read through it
+    std::optional<double> left_unit{}, right_unit{}; ///< f(left_unit, x) = x, f(x, right_unit) = x
+    double (*of_constant)(double value, const Dims& in,
+                          const Dims& out) = nullptr; ///< of an operand that is one number
+    /// A plainer op that gives the same when the first operand is that number; "" when there is none.
+    std::string_view (*same_as)(std::optional<double> first) = nullptr;
+    bool product = false;                 ///< a * b: an op with `onto_product` may take it in
+    std::array<TileFn, 2> onto_product{}; ///< this op with its first, or second, operand a product, in one pass
+    double (*flops)(std::span<const Dims> in, const Dims& out) = nullptr; ///< one per value when nullptr
+    std::string_view between = ", ";                                      ///< operands' sizes in an error
+
+    // For the tests.
+    std::span<const Domain> domains{};        ///< per operand; the last holds for those after it
+    std::vector<OpCase> (*cases)() = nullptr; ///< elementwise ops have them by their arity
+    const char* why_no_gradient = nullptr;    ///< of an op whose gradient gives nothing
 };
+inline constexpr int kAnyArity = -1;
 
 /// What a struct in ops/ has to have to become an Op.
 template <class T>
-concept CompleteOp = requires(const ShapeCall& s, Adjoint& a, const ReferenceCall& r) {
+concept PrimitiveOp = requires(const ShapeCall& s, Adjoint& a, const ReferenceCall& r) {
     { T::name } -> std::convertible_to<std::string_view>;
     { T::arity } -> std::convertible_to<int>;
     { T::attributes() } -> std::convertible_to<std::span<const AttributeSpec>>;
@@ -154,21 +202,63 @@ concept CompleteOp = requires(const ShapeCall& s, Adjoint& a, const ReferenceCal
     { T::tile() } -> std::same_as<TileFn>;
     { T::kernel() } -> std::same_as<KernelFn>;
 };
+/// A composite: a name, and how it is written in other ops.
+template <class T>
+concept CompositeOp = requires(std::span<const Var> in, Attributes a) {
+    { T::name } -> std::convertible_to<std::string_view>;
+    { T::arity } -> std::convertible_to<int>;
+    { T::attributes() } -> std::convertible_to<std::span<const AttributeSpec>>;
+    { T::expand(in, a) } -> std::same_as<Var>;
+};
+template <class T>
+concept CompleteOp = PrimitiveOp<T> || CompositeOp<T>;
+
+template <class T>
+struct ExpansionOf : Expansion {
+    Var expand(std::span<const Var> in, Attributes a) const override { return T::expand(in, a); }
+};
 
 template <CompleteOp T>
 Op make_op() {
-    Op op{T::name, T::arity, T::attributes(), &T::shape, &T::gradient, &T::reference, T::runs, T::tile(), T::kernel()};
+    Op op{.name = T::name, .arity = T::arity, .attributes = T::attributes()};
+    if constexpr (CompositeOp<T>) {
+        static const ExpansionOf<T> expansion;
+        op.runs = Runs::composite;
+        op.expansion = &expansion;
+    } else {
+        op.shape = &T::shape;
+        op.gradient = &T::gradient;
+        op.reference = &T::reference;
+        op.runs = T::runs;
+        op.tile = T::tile();
+        op.kernel = T::kernel();
+    }
     if constexpr (requires { T::noise; }) op.noise = T::noise;
-    if constexpr (requires { T::epilogue; }) op.epilogue = T::epilogue;
+    if constexpr (requires { T::passes; }) op.passes = T::passes;
+    if constexpr (requires { T::spreads; }) op.spreads = T::spreads;
+    if constexpr (requires { T::left_unit; }) op.left_unit = T::left_unit;
+    if constexpr (requires { T::right_unit; }) op.right_unit = T::right_unit;
+    if constexpr (requires { &T::of_constant; }) op.of_constant = &T::of_constant;
+    if constexpr (requires { &T::same_as; }) op.same_as = &T::same_as;
+    if constexpr (requires { T::product; }) op.product = T::product;
+    if constexpr (requires { T::onto_product(); }) op.onto_product = T::onto_product();
+    if constexpr (requires { &T::flops; }) op.flops = &T::flops;
+    if constexpr (requires { T::between; }) op.between = T::between;
+    if constexpr (requires { T::domains; }) op.domains = T::domains;
+    if constexpr (requires { &T::cases; }) op.cases = &T::cases;
+    if constexpr (requires { T::why_no_gradient; }) op.why_no_gradient = T::why_no_gradient;
     return op;
 }
 
-/// All ops by name.
+/// All ops, by name. The edges of a program (tensor, input, constant, assign, pack) are found by how they run.
 class OpTable {
 public:
     void add(const Op& op);
     /// nullptr when there is none of that name.
     const Op* find(std::string_view name) const;
+    /// The one op that runs that way.
+    const Op& only(Runs how) const;
+    /// Sorted by name.
     std::vector<const Op*> all() const;
 
 private:

@@ -1,7 +1,8 @@
-// A frozen recording: dead nodes pruned, constants folded, equal nodes merged, elementwise chains and matmul epilogues
-// fused into units, units ordered, and every value given its place in one slab. Nothing edits a Program.
+// A frozen recording: dead nodes pruned, constants folded, equal nodes merged, what a backend claims and elementwise
+// chains made into units, units ordered, and every value given its layout and its place in one slab. Nothing edits a
+// Program.
 //
-//     tape --prune, simplify--> nodes --fuse--> units --schedule--> order --plan--> places
+//     tape --simplify--> nodes --claim--> nodes with packs --groups--> units --schedule--> order --plan--> places
 #pragma once
 
 #include <cstdint>
@@ -15,10 +16,27 @@
 
 namespace elbo::core {
 
+/// A form of a value that only the backend can read: blocked weights.
+struct Form {
+    std::string name; ///< for people: "OIhw8i8o"
+    std::int64_t bytes = 0;
+    virtual ~Form() = default;
+};
+
+/// How a value lies in memory. Plain: row-major without gaps.
+struct Layout {
+    std::int64_t row_stride = 0;      ///< values from one row to the next, a row being the last dimension; 0: no gaps
+    std::shared_ptr<const Form> form; ///< or a form of the backend's own
+    bool plain() const { return row_stride == 0 && !form; }
+    bool operator==(const Layout&) const = default;
+    /// Bytes a value of that size takes.
+    std::int64_t bytes(const Dims& dims) const;
+};
+
 /// Where a value lives during a run.
 struct Place {
     enum class In : std::uint8_t {
-        nowhere,   ///< inside a fused unit only
+        nowhere,   ///< inside a unit only
         slab,      ///< at byte `at` of the slab
         tensor,    ///< tensor number `at` of the program
         input,     ///< input number `at` of the program
@@ -29,17 +47,33 @@ struct Place {
     bool operator==(const Place&) const = default;
 };
 
+/// What a backend remembers of a unit it has claimed, from claiming to binding.
+class Claimed {
+public:
+    virtual ~Claimed() = default;
+    /// Bytes it needs while it runs. Asked once layouts are fixed and before memory is planned.
+    virtual std::int64_t scratch(const class Program&, const struct Unit&) { return 0; }
+    /// What the library chose, for the dump; "" when there is nothing to say.
+    virtual std::string chosen() const { return ""; }
+};
+
 /// Something that runs in one go.
 struct Unit {
     enum class Kind : std::uint8_t {
         group,  ///< elementwise nodes over one space, read and written tile by tile; row sums may end it
-        matmul, ///< a product, then perhaps a bias, then perhaps an activation
+        claim,  ///< what a backend took: only the last node's value is seen outside
         kernel, ///< one node
     };
     Kind kind = Kind::kernel;
     std::vector<NodeId> nodes; ///< of the program, in order
     Dims space;                ///< of a group: the size of its elementwise nodes
     int level = 0;             ///< units of one level do not depend on each other
+    // Of a claim:
+    std::string label;            ///< "matmul + bias + relu"
+    std::vector<NodeId> operands; ///< what it reads, in the backend's order
+    bool takes_strides = false;   ///< rows of operands and result may lie apart
+    std::shared_ptr<Claimed> claimed;
+    std::int64_t scratch_bytes = 0, scratch_at = 0; ///< in the slab
 };
 
 struct ProgramNode {
@@ -47,36 +81,46 @@ struct ProgramNode {
     std::vector<NodeId> inputs;
     std::vector<Attribute> attributes;
     Dims dims;
-    std::string where, scope; ///< who asked for it
+    std::string where, scope;                      ///< who asked for it; of a tensor or an input: its name
+    std::int64_t given = -1;                       ///< of a tensor or an input: its number
+    std::shared_ptr<const Expanded> expanded = {}; ///< of a composite that a backend keeps whole
 };
 
 /// A tensor or an input, by name.
 struct NamedDims {
     std::string name;
     Dims dims;
+    std::int64_t row_stride = 0; ///< as Layout's; of tensors
 };
 
 class Program {
 public:
     std::string purpose;
+    const Op* pack = nullptr;       ///< the op of packs
     std::vector<ProgramNode> nodes; ///< in an order that satisfies every input
     std::vector<NamedDims> tensors, inputs;
     std::vector<NamedNode> outputs;
-    NodeId guard = -1;         ///< when this value is not finite, a run stops before it assigns anything
-    std::vector<Unit> units;   ///< in the order they run
-    std::vector<Place> places; ///< per node
+    NodeId guard = -1;       ///< when this value is not finite, a run stops before it assigns anything
+    std::vector<Unit> units; ///< in the order they run
+    PerNode<Place> places;
+    PerNode<Layout> layouts;
     std::int64_t slab_bytes = 0;
     std::int64_t live_bytes = 0; ///< most that is alive at once: what the slab would need without gaps
 
     const ProgramNode& node(NodeId id) const { return nodes[std::size_t(id)]; }
-    const Place& place(NodeId id) const { return places[std::size_t(id)]; }
-    /// Floating point operations of one unit: 2 m n k for a product, one per value and op elsewhere.
+    const Place& place(NodeId id) const { return places[id]; }
+    const Layout& layout(NodeId id) const { return layouts[id]; }
+    Runs runs(NodeId id) const { return node(id).op->runs; }
+    const Dims& dims(NodeId id) const { return node(id).dims; }
+    /// Floating point operations of one unit, as its ops count them.
     double flops(const Unit& unit) const;
     /// Bytes a unit reads and writes outside itself.
     double bytes(const Unit& unit) const;
-    /// The value of a `constant` node.
+    /// The value of a constant node.
     double constant(NodeId id) const;
 };
+
+class Backend;
 
 struct FreezeRequest {
     std::string purpose;
@@ -86,8 +130,8 @@ struct FreezeRequest {
     bool fuse = true; ///< off: one unit per node, to compare with
 };
 
-/// Freezes what the outputs and assignments need of a tape.
-std::shared_ptr<const Program> freeze(const Tape& tape, const FreezeRequest& request);
+/// Freezes what the outputs and assignments need of a tape, for a backend; nullptr: for none in particular.
+std::shared_ptr<const Program> freeze(const Tape& tape, const FreezeRequest& request, const Backend* backend = nullptr);
 
 /// For people: one line per unit with its nodes, sizes, FLOPs, bytes and places; totals at the end.
 std::string dump_text(const Program& program);
@@ -95,13 +139,8 @@ std::string dump_text(const Program& program);
 std::string dump_dot(const Program& program);
 
 namespace freezing {
-/// The passes, in order; each leaves the program ready for the next.
-void simplify(const Tape& tape, const FreezeRequest& request, Program& program);
-void fuse(Program& program, bool enabled);
-void schedule(Program& program);
-void plan(Program& program);
 /// Which unit produces each node; -1 for nodes nothing computes.
-std::vector<int> unit_of(const Program& program);
+PerNode<int> unit_of(const Program& program);
 /// The node whose memory a node shows: itself, or what it is a view of.
 NodeId source(const Program& program, NodeId id);
 /// Nodes outside the unit that it reads, each once.

@@ -2,17 +2,19 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "core/base/error.hpp"
 
 namespace elbo::core {
 
+std::string place_text(elbo_site site) { return site.file ? fmt::format("{}:{}", site.file, site.line) : ""; }
+
 namespace {
 
-std::string place(elbo_site site) { return site.file ? fmt::format("{}:{}", site.file, site.line) : ""; }
-
-std::string listed(std::span<const Dims> dims, const char* between) {
+std::string listed(std::span<const Dims> dims, std::string_view between) {
     std::string s;
-    for (const auto& d : dims) s += (s.empty() ? "" : between) + d.text();
+    for (const auto& d : dims) s.append(s.empty() ? "" : between).append(d.text());
     return s;
 }
 
@@ -20,59 +22,56 @@ std::string listed(std::span<const Dims> dims, const char* between) {
 
 Tape::Tape(const OpTable& ops) : ops_(ops) { intern(""); }
 
-NodeId Tape::emit(std::string_view name, std::span<const NodeId> inputs, std::span<const Attribute> attributes,
-                  elbo_site site, std::string_view scope) {
-    const Op* op = ops_.find(name);
-    if (!op) {
-        std::vector<std::string> known;
-        for (const Op* o : ops_.all()) known.emplace_back(o->name);
-        throw Error(Exit::plugin,
-                    fmt::format("this elbo has no op '{}'{}", name, did_you_mean(std::string(name), known)),
-                    place(site));
-    }
-    if (op->arity != int(inputs.size()))
-        throw Error(Exit::plugin, fmt::format("{}: takes {} operands, given {}", name, op->arity, inputs.size()),
-                    place(site));
+NodeId Tape::emit(const Op& op, std::span<const NodeId> inputs, std::span<const Attribute> attributes, elbo_site site,
+                  std::string_view scope, std::shared_ptr<const Expanded> expanded) {
     std::vector<Dims> in;
-    for (NodeId i : inputs) {
-        if (i < 0 || std::size_t(i) >= nodes_.size())
-            throw Error(Exit::plugin, fmt::format("{}: operand {} is not a node of this recording", name, i),
-                        place(site));
-        in.push_back(dims(i));
-    }
+    for (NodeId i : inputs) in.push_back(dims(i));
     std::vector<Attribute> full;
     Dims out;
     try {
-        full = complete(*op, attributes);
-        out = op->shape({in, Attributes(full)});
+        full = complete(op, attributes);
+        out = expanded ? expanded->tape->dims(expanded->result) : op.shape({in, Attributes(full)});
     } catch (const ShapeError& e) {
-        throw Error(Exit::plugin, fmt::format("{}: {}: {}", name, e.why, listed(in, name == "matmul" ? " · " : ", ")),
-                    place(site));
+        throw Error(Exit::plugin, fmt::format("{}: {}: {}", op.name, e.why, listed(in, op.between)), place_text(site));
     }
-    nodes_.push_back({op, std::uint32_t(inputs_.size()), std::uint32_t(inputs.size()),
-                      std::uint32_t(attributes_.size()), std::uint32_t(full.size()), out,
-                      intern(site.file ? site.file : ""), std::uint32_t(site.line), intern(scope)});
+    Node node{&op, 0, 0, 0, 0, out, 0, 0, 0};
+    node.expanded = std::move(expanded);
+    return append(std::move(node), inputs, full, site, scope);
+}
+
+NodeId Tape::emit_given(Runs how, const std::string& name, const Dims& dims, elbo_site site, std::string_view scope) {
+    Node node{&ops_.only(how), 0, 0, 0, 0, dims, 0, 0, 0};
+    node.name = intern(name);
+    return append(std::move(node), {}, {}, site, scope);
+}
+
+NodeId Tape::append(Node node, std::span<const NodeId> inputs, std::span<const Attribute> attributes, elbo_site site,
+                    std::string_view scope) {
+    node.first_input = std::uint32_t(inputs_.size());
+    node.n_inputs = std::uint32_t(inputs.size());
+    node.first_attribute = std::uint32_t(attributes_.size());
+    node.n_attributes = std::uint32_t(attributes.size());
+    node.file = intern(site.file ? site.file : "");
+    node.line = std::uint32_t(site.line);
+    node.scope = intern(scope);
+    nodes_.push_back(std::move(node));
     inputs_.insert(inputs_.end(), inputs.begin(), inputs.end());
-    attributes_.insert(attributes_.end(), full.begin(), full.end());
+    attributes_.insert(attributes_.end(), attributes.begin(), attributes.end());
     return NodeId(nodes_.size() - 1);
 }
 
 std::vector<Attribute> Tape::complete(const Op& op, std::span<const Attribute> given) const {
     std::vector<Attribute> full;
     for (const auto& spec : op.attributes) {
-        const Attribute* found = nullptr;
-        for (const auto& a : given)
-            if (a.key == spec.key) found = &a;
-        if (!found) throw ShapeError{fmt::format("attribute '{}' is missing", spec.key)};
+        const auto found = std::find_if(given.begin(), given.end(), [&](auto& a) { return a.key == spec.key; });
+        if (found == given.end()) throw ShapeError{fmt::format("attribute '{}' is missing", spec.key)};
         if (found->type != spec.type) throw ShapeError{fmt::format("attribute '{}' has the wrong type", spec.key)};
         full.push_back(*found);
         full.back().key = spec.key;
     }
-    for (const auto& a : given) {
-        bool known = false;
-        for (const auto& spec : op.attributes) known |= spec.key == a.key;
-        if (!known) throw ShapeError{fmt::format("there is no attribute '{}'", a.key)};
-    }
+    for (const auto& a : given)
+        if (std::none_of(full.begin(), full.end(), [&](auto& f) { return f.key == a.key; }))
+            throw ShapeError{fmt::format("there is no attribute '{}'", a.key)};
     return full;
 }
 
@@ -85,13 +84,11 @@ std::uint32_t Tape::intern(std::string_view text) {
     return index;
 }
 
-std::int64_t Tape::intern_name(const std::string& name) { return intern(name); }
-
 elbo_site Tape::site(NodeId id) const {
     const Node& n = node(id);
     return {texts_[n.file].empty() ? nullptr : texts_[n.file].c_str(), std::int32_t(n.line)};
 }
 
-std::string Tape::where(NodeId id) const { return place(site(id)); }
+std::string Tape::where(NodeId id) const { return place_text(site(id)); }
 
 } // namespace elbo::core

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -16,13 +17,39 @@ namespace elbo::core {
 
 using NodeId = std::int32_t;
 
+/// One value per node.
+template <class T>
+class PerNode {
+public:
+    PerNode() = default;
+    explicit PerNode(std::size_t n, T value = T{}) : all_(n, std::move(value)) {}
+    decltype(auto) operator[](NodeId id) { return all_[std::size_t(id)]; }
+    decltype(auto) operator[](NodeId id) const { return all_[std::size_t(id)]; }
+    std::size_t size() const { return all_.size(); }
+    void push_back(T value) { all_.push_back(std::move(value)); }
+
+private:
+    std::vector<T> all_;
+};
+
+class Tape;
+
+/// A composite written out on a tape of its own, for operands of given sizes.
+struct Expanded {
+    std::shared_ptr<const Tape> tape;
+    std::vector<NodeId> inputs; ///< of that tape, one per operand
+    NodeId result;
+};
+
 struct Node {
     const Op* op;
     std::uint32_t first_input, n_inputs;
     std::uint32_t first_attribute, n_attributes;
     Dims dims;
-    std::uint32_t file, line; ///< who asked for it
-    std::uint32_t scope;      ///< which part was being recorded
+    std::uint32_t file, line;                      ///< who asked for it
+    std::uint32_t scope;                           ///< which part was being recorded
+    std::uint32_t name = 0;                        ///< of a tensor or an input
+    std::shared_ptr<const Expanded> expanded = {}; ///< of a composite
 };
 
 /// A value that a run hands back.
@@ -40,9 +67,12 @@ class Tape {
 public:
     explicit Tape(const OpTable& ops);
 
-    /// Appends a node. Throws Error (plugin) naming the op and `site` when the shapes or attributes do not fit.
-    NodeId emit(std::string_view op, std::span<const NodeId> inputs, std::span<const Attribute> attributes,
-                elbo_site site, std::string_view scope);
+    /// Appends a node. Throws Error (plugin) naming the op and `site` when shapes or attributes do not fit. A composite
+    /// comes with what it expands to.
+    NodeId emit(const Op& op, std::span<const NodeId> inputs, std::span<const Attribute> attributes, elbo_site site,
+                std::string_view scope, std::shared_ptr<const Expanded> expanded = nullptr);
+    /// A tensor or an input.
+    NodeId emit_given(Runs how, const std::string& name, const Dims& dims, elbo_site site, std::string_view scope);
 
     std::size_t size() const { return nodes_.size(); }
     const Node& node(NodeId id) const { return nodes_[std::size_t(id)]; }
@@ -57,14 +87,14 @@ public:
     /// "plugins/encoder/mlp.cpp:41"; "" when nothing is known.
     std::string where(NodeId id) const;
     const std::string& scope(NodeId id) const { return texts_[node(id).scope]; }
+    /// Of a tensor or an input.
+    const std::string& name(NodeId id) const { return texts_[node(id).name]; }
     const OpTable& ops() const { return ops_; }
-
-    /// Index of a name that nodes of kind `given` refer to; made on first use.
-    std::int64_t intern_name(const std::string& name);
-    const std::string& name(std::int64_t index) const { return texts_[std::size_t(index)]; }
 
 private:
     std::vector<Attribute> complete(const Op& op, std::span<const Attribute> given) const;
+    NodeId append(Node node, std::span<const NodeId> inputs, std::span<const Attribute> attributes, elbo_site site,
+                  std::string_view scope);
     std::uint32_t intern(std::string_view text);
 
     const OpTable& ops_;
@@ -75,8 +105,7 @@ private:
     std::unordered_map<std::string_view, std::uint32_t> text_index_;
 };
 
-/// Appends the adjoint nodes of `scalar` and returns d scalar / d each of `wrt`, of the same shapes; zeros where there
-/// is no path. `recording` is the trace that holds the tape.
-std::vector<NodeId> append_gradient(elbo_trace* recording, Tape& tape, NodeId scalar, std::span<const NodeId> wrt);
+/// "mlp.cpp:41", or "" when nothing is known.
+std::string place_text(elbo_site site);
 
 } // namespace elbo::core

@@ -81,9 +81,16 @@ void ParameterSpec::check(const ParameterValue& value, const std::string& flag) 
 }
 
 ParameterSpec spec_of(const elbo_param& p) {
-    ParameterSpec s{
-        p.fallback.key, p.help ? p.help : "",           p.choices ? p.choices : "",     p.fallback.type, {}, p.low,
-        p.high,         (p.flags & ELBO_LOW_OPEN) != 0, (p.flags & ELBO_HIGH_OPEN) != 0};
+    ParameterSpec s;
+    s.name = p.fallback.key;
+    s.help = p.help ? p.help : "";
+    s.choices = p.choices ? p.choices : "";
+    s.type = p.fallback.type;
+    s.low = p.low;
+    s.high = p.high;
+    s.low_open = (p.flags & ELBO_LOW_OPEN) != 0;
+    s.high_open = (p.flags & ELBO_HIGH_OPEN) != 0;
+    s.schedulable = (p.flags & ELBO_SCHEDULABLE) != 0 && p.fallback.type == ELBO_REAL;
     switch (p.fallback.type) {
         case ELBO_BOOL: s.fallback = p.fallback.as.integer != 0; break;
         case ELBO_INT: s.fallback = p.fallback.as.integer; break;
@@ -116,11 +123,18 @@ const ParameterSpec* ComponentInfo::find(const std::string& parameter) const {
     return nullptr;
 }
 
+const MethodInfo* ComponentInfo::method(std::string_view wanted) const {
+    for (const auto& m : methods)
+        if (m.name == wanted) return &m;
+    return nullptr;
+}
+
 std::string ComponentInfo::label() const {
     return fmt::format("{} '{}' ({} {})", kind, name, std::filesystem::path(file).filename().string(), version);
 }
 
-Part::Part(const ComponentInfo& info, const std::vector<NamedValue>& given) : info_(info) {
+Part::Part(const ComponentInfo& info, const std::vector<NamedValue>& given, std::string role)
+    : info_(info), role_(role.empty() ? info.kind : std::move(role)) {
     for (const auto& g : given) {
         if (info.find(g.name)) continue;
         std::vector<std::string> known;
@@ -139,17 +153,11 @@ Part::Part(const ComponentInfo& info, const std::vector<NamedValue>& given) : in
         values_.push_back({p.name, std::move(value)});
     }
     std::vector<elbo_value> raw;
+    std::vector<Fact> facts; // what the raw values point to
+    facts.reserve(values_.size());
     for (const auto& v : values_) {
-        elbo_value out{v.name.c_str(), info.find(v.name)->type, 0, {}};
-        if (auto* b = std::get_if<bool>(&v.value)) out.as.integer = *b;
-        if (auto* i = std::get_if<std::int64_t>(&v.value)) out.as.integer = *i;
-        if (auto* r = std::get_if<double>(&v.value)) out.as.real = *r;
-        if (auto* s = std::get_if<std::string>(&v.value)) out.as.text = s->c_str();
-        if (auto* l = std::get_if<std::vector<std::int64_t>>(&v.value)) {
-            out.as.ints = l->data();
-            out.count = std::uint32_t(l->size());
-        }
-        raw.push_back(out);
+        facts.push_back(std::visit([](const auto& one) { return Fact(one); }, v.value));
+        raw.push_back(value_of(v.name.c_str(), facts.back()));
     }
     elbo_why why{sizeof(elbo_why), {}};
     if (info.table->create(raw.data(), std::uint32_t(raw.size()), &self_, &why) != 0)
@@ -160,10 +168,29 @@ Part::~Part() {
     if (self_) info_.table->destroy(self_);
 }
 
-std::optional<std::string> Part::property(const std::string& key) const {
-    char text[1024] = {};
-    if (info_.table->property(self_, key.c_str(), text, sizeof text) != 0) return {};
-    return std::string(text);
+std::string Part::label() const {
+    if (role_ == info_.kind) return info_.label();
+    return fmt::format("{} '{}' ({} {})", role_, info_.name, std::filesystem::path(info_.file).filename().string(),
+                       info_.version);
+}
+
+std::optional<Fact> Part::property(const std::string& key) const {
+    elbo_value v{};
+    if (info_.table->property(self_, key.c_str(), &v) != 0) return {};
+    return elbo::detail::fact_of(v);
+}
+
+elbo_value value_of(const char* key, const Fact& fact) {
+    elbo_value v{key, ELBO_TEXT, 0, {}};
+    if (auto* b = std::get_if<bool>(&fact)) v.type = ELBO_BOOL, v.as.integer = *b;
+    if (auto* i = std::get_if<std::int64_t>(&fact)) v.type = ELBO_INT, v.as.integer = *i;
+    if (auto* r = std::get_if<double>(&fact)) v.type = ELBO_REAL, v.as.real = *r;
+    if (auto* t = std::get_if<std::string>(&fact)) v.as.text = t->c_str();
+    if (auto* l = std::get_if<std::vector<std::int64_t>>(&fact))
+        v.type = ELBO_INTS, v.as.ints = l->data(), v.count = std::uint32_t(l->size());
+    if (auto* l = std::get_if<std::vector<double>>(&fact))
+        v.type = ELBO_REALS, v.as.reals = l->data(), v.count = std::uint32_t(l->size());
+    return v;
 }
 
 elbo_part* Part::handle() {

@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-#include <elbo/abi.h>
+#include <elbo/methods.hpp>
 
 #include "core/base/error.hpp"
 
@@ -23,6 +23,7 @@ struct ParameterSpec {
     ParameterValue fallback;
     double low, high;
     bool low_open = false, high_open = false;
+    bool schedulable = false; ///< a schedule may stand in for the number
 
     /// "real", "whole number", "true|false", "text", "whole numbers", or the choices.
     std::string type_text() const;
@@ -41,17 +42,40 @@ ParameterSpec spec_of(const elbo_param& declaration);
 /// "0.001", "true", "400,400"
 std::string value_text(const ParameterValue& value);
 
+/// "[B, L] -> [B, O]" (elbo/methods.hpp), read.
+struct Signature {
+    struct Pattern {
+        std::vector<std::string> items; ///< "B", "X...", "...", "~", "3"
+        char many = 0;                  ///< '*' any number, '?' one or none
+    };
+    std::vector<Pattern> in, out;
+};
+/// Throws Error (plugin) when it cannot be read.
+Signature parse_signature(const std::string& text);
+
+/// A traced method that a component has.
+struct MethodInfo {
+    std::string name, text; ///< text: the signature as it is written
+    Signature signature;
+};
+
 /// A component as its plugin describes it.
 struct ComponentInfo {
     std::string kind, name, summary;
     std::string plugin, version, file; ///< plugin's name, version and file
     std::vector<ParameterSpec> parameters;
+    std::vector<MethodInfo> methods;
     const elbo_component* table = nullptr;
 
     const ParameterSpec* find(const std::string& parameter) const;
+    /// nullptr when the part has none of that name.
+    const MethodInfo* method(std::string_view name) const;
     /// "encoder 'mlp' (encoder_mlp.so 1.0.0)"
     std::string label() const;
 };
+
+/// A fact as it crosses the C interface; what it points to is the caller's.
+elbo_value value_of(const char* key, const Fact& fact);
 
 struct NamedValue {
     std::string name;
@@ -61,7 +85,8 @@ struct NamedValue {
 class Part {
 public:
     /// Makes the component; parameters not given get their default. Throws Error (usage) for an unknown or wrong one.
-    Part(const ComponentInfo& info, const std::vector<NamedValue>& given);
+    /// role: what it is used as in a run; its kind when empty.
+    Part(const ComponentInfo& info, const std::vector<NamedValue>& given, std::string role = "");
     ~Part();
     Part(const Part&) = delete;
     Part& operator=(const Part&) = delete;
@@ -69,12 +94,24 @@ public:
     const ComponentInfo& info() const { return info_; }
     /// All parameters, in the order of their declaration.
     const std::vector<NamedValue>& values() const { return values_; }
-    std::optional<std::string> property(const std::string& key) const;
+    const std::string& role() const { return role_; }
+    /// "encoder 'mlp' (encoder_mlp.so 1.0.0)", with the role it has.
+    std::string label() const;
+    /// A fact it tells of itself; nothing when it does not know that key.
+    std::optional<Fact> property(const std::string& key) const;
+    /// The same, of the type it must have. Throws Error (plugin) when it says nothing or has another type.
+    template <class T>
+    T fact(const std::string& key) const {
+        const auto found = property(key);
+        if (const T* value = found ? std::get_if<T>(&*found) : nullptr) return *value;
+        throw Error(Exit::plugin, label() + " says nothing of '" + key + "', or not in the type it must have");
+    }
     void* self() const { return self_; }
     elbo_part* handle();
 
 private:
     const ComponentInfo& info_;
+    std::string role_;
     std::vector<NamedValue> values_;
     void* self_ = nullptr;
     std::unique_ptr<elbo_part> handle_;

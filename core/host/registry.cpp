@@ -8,7 +8,9 @@
 #include <cstring>
 #include <set>
 
+#include <elbo/plugin.hpp>
 #include "core/base/text.hpp"
+
 #include "core/host/recording.hpp"
 
 namespace elbo::core {
@@ -18,7 +20,12 @@ namespace fs = std::filesystem;
 Registry::Registry() = default;
 Registry::~Registry() = default;
 
-void Registry::add_file(const fs::path& file) { add(fs::absolute(file), true); }
+void Registry::add_file(const fs::path& file) {
+    add(fs::absolute(file), true);
+    std::error_code status;
+    for (const auto& f : files_) // a file that is named is looked at whole, at once
+        if (fs::equivalent(f->path, file, status)) load(*f);
+}
 
 void Registry::add_folder(const fs::path& folder) {
     std::error_code status;
@@ -63,6 +70,15 @@ void Registry::add(const fs::path& path, bool named) {
         return;
     }
     if (std::string why = refusal(*manifest); !why.empty()) return refuse(why);
+    for (const auto& part : manifest->provides) {
+        const auto slash = part.find('/');
+        if (slash != std::string::npos && valid_name(part.substr(0, slash)) && valid_name(part.substr(slash + 1)))
+            continue;
+        return refuse(
+            fmt::format("its note lists '{}', which is not KIND/NAME: parts are separated by spaces, and names "
+                        "are [a-z][a-z0-9_]*",
+                        part));
+    }
     for (const auto& f : files_) {
         std::error_code status;
         if (fs::equivalent(f->path, path, status)) return;
@@ -81,10 +97,37 @@ void Registry::add(const fs::path& path, bool named) {
 
 namespace {
 
-bool valid_name(const std::string& name) {
-    if (name.empty() || name[0] < 'a' || name[0] > 'z') return false;
-    return std::all_of(name.begin(), name.end(),
-                       [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; });
+// Names that a component's parameter cannot have: its section of config.toml holds these too.
+std::set<std::string> taken_names(const std::string& kind) {
+    std::set<std::string> all{"name"};
+    if (kind == DataSet::kind)
+        all.insert({"scale", "standardize", "test_fraction", "split_seed"}); // core/data/rows.hpp
+    return all;
+}
+
+void check_parameters(const ComponentInfo& info) {
+    std::set<std::string> taken = taken_names(info.kind);
+    for (const ParameterSpec& p : info.parameters) {
+        const std::string what = fmt::format("parameter '{}' of {}/{}", p.name, info.kind, info.name);
+        if (!valid_name(p.name)) throw Error(Exit::plugin, what + " has no valid name: use [a-z][a-z0-9_]*");
+        if (!taken.insert(p.name).second) {
+            const bool twice = !taken_names(info.kind).contains(p.name);
+            throw Error(Exit::plugin, what + (twice ? " is declared twice" : " has a name that the host uses itself"));
+        }
+        try {
+            p.check(p.fallback, what + ": its default");
+        } catch (Error& e) {
+            e.set_code(Exit::plugin);
+            throw;
+        }
+    }
+}
+
+void check_kind(const std::string& kind) {
+    const auto known = sdk_kinds();
+    if (std::find(known.begin(), known.end(), kind) != known.end()) return;
+    const std::string nearest = did_you_mean(kind, known);
+    if (!nearest.empty()) throw Error(Exit::plugin, fmt::format("'{}' is no kind of part{}", kind, nearest));
 }
 
 std::unique_ptr<ComponentInfo> info_of(const elbo_component& c, const Registry::File& file) {
@@ -99,14 +142,16 @@ std::unique_ptr<ComponentInfo> info_of(const elbo_component& c, const Registry::
     if (!valid_name(info->name) || !valid_name(info->kind))
         throw Error(Exit::plugin,
                     fmt::format("'{}/{}' is no name for a part: use [a-z][a-z0-9_]*", info->kind, info->name));
+    check_kind(info->kind);
+    // A later interface may have longer entries.
     const auto* at = reinterpret_cast<const char*>(c.params);
-    for (std::uint32_t i = 0; i < c.n_params; ++i) {
-        const auto& p = *reinterpret_cast<const elbo_param*>(at);
-        info->parameters.push_back(spec_of(p));
-        if (!valid_name(info->parameters.back().name))
-            throw Error(Exit::plugin, fmt::format("'{}' is no name for a parameter: use [a-z][a-z0-9_]*",
-                                                  info->parameters.back().name));
-        at += p.size; // a later interface may have longer ones
+    for (std::uint32_t i = 0; i < c.n_params; ++i, at += reinterpret_cast<const elbo_param*>(at)->size)
+        info->parameters.push_back(spec_of(*reinterpret_cast<const elbo_param*>(at)));
+    check_parameters(*info);
+    at = reinterpret_cast<const char*>(c.methods);
+    for (std::uint32_t i = 0; i < c.n_methods; ++i, at += reinterpret_cast<const elbo_method*>(at)->size) {
+        const auto& m = *reinterpret_cast<const elbo_method*>(at);
+        info->methods.push_back({m.name, m.signature, parse_signature(m.signature)});
     }
     return info;
 }
@@ -116,7 +161,7 @@ std::unique_ptr<ComponentInfo> info_of(const elbo_component& c, const Registry::
 void Registry::load(File& file) {
     if (file.loaded) return;
     const std::string path = file.path.string();
-    detail::host = host_table();
+    elbo::detail::host = host_table();
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!library) throw Error(Exit::plugin, fmt::format("does not load: {}", dlerror()), path);
     const auto* entry = static_cast<const elbo_entry*>(dlsym(library, "elbo_plugin"));
@@ -166,10 +211,14 @@ const ComponentInfo& Registry::find(const std::string& kind, const std::string& 
         for (const auto& p : passed_over_) e.note("passed over: " + p);
         throw e;
     }
-    Error e(Exit::usage, fmt::format("no {} is called '{}'{}", kind, asked, did_you_mean(name, known)));
+    NoSuchPart e(kind, name, fmt::format("no {} is called '{}'{}", kind, asked, did_you_mean(name, known)));
     e.note(fmt::format("there are: {}", fmt::join(known, ", ")));
     for (const auto& p : passed_over_) e.note("passed over: " + p);
     throw e;
+}
+
+std::vector<std::string> sdk_kinds() {
+    return std::apply([](auto... k) { return std::vector<std::string>{decltype(k)::type::kind...}; }, Kinds{});
 }
 
 std::vector<std::string> Registry::kinds() const {

@@ -15,6 +15,16 @@
 
 namespace elbo::core {
 
+/// No part of that kind and name was found.
+struct NoSuchPart : Error {
+    NoSuchPart(std::string kind_, std::string name_, const std::string& what)
+        : Error(Exit::usage, what), kind(std::move(kind_)), name(std::move(name_)) {}
+    std::string kind, name;
+};
+
+/// The kinds that elbo/kinds.hpp has. A plugin may bring one of its own.
+std::vector<std::string> sdk_kinds();
+
 class Registry {
 public:
     Registry();

@@ -10,17 +10,25 @@
 
 namespace elbo::core {
 
-KeptTensor& TensorStore::declare(const std::string& name, const Dims& dims, const InitSpec& init, bool trained) {
+KeptTensor& TensorStore::declare(const std::string& name, const Dims& dims, const InitSpec& init, Keep keep) {
     if (KeptTensor* t = find(name)) {
         if (!(t->dims == dims))
             throw Error(Exit::plugin, fmt::format("tensor '{}' was made as {} and is now asked for as {}", name,
                                                   t->dims.text(), dims.text()));
-        if (t->trained != trained)
+        if (t->keep != keep)
             throw Error(Exit::plugin, fmt::format("tensor '{}' is asked for as a parameter and as a state", name));
         return *t;
     }
-    auto t = std::make_unique<KeptTensor>(KeptTensor{name, dims, trained, aligned_floats(dims.numel())});
-    fill(*t, init);
+    const std::int64_t stride = stride_ ? stride_(dims) : 0, width = dims.rank ? dims[dims.rank - 1] : 1;
+    auto t = std::make_unique<KeptTensor>(
+        KeptTensor{name, dims, keep, stride, aligned_floats(stride ? dims.numel() / width * stride : dims.numel())});
+    if (stride == 0) {
+        fill(*t, init, t->data.get());
+    } else {
+        std::vector<float> values(std::size_t(dims.numel()));
+        fill(*t, init, values.data());
+        t->set(values.data());
+    }
     by_name_[name] = t.get();
     tensors_.push_back(std::move(t));
     return *tensors_.back();
@@ -33,13 +41,33 @@ KeptTensor* TensorStore::find(const std::string& name) {
 
 std::int64_t TensorStore::trained_values() const {
     std::int64_t n = 0;
-    for (const auto& t : tensors_) n += t->trained ? t->dims.numel() : 0;
+    for (const auto& t : tensors_) n += t->keep == Keep::trained ? t->dims.numel() : 0;
     return n;
 }
 
-void TensorStore::fill(KeptTensor& t, const InitSpec& init) const {
+namespace {
+
+// Calls f(in memory, in the row without gaps, values) for every row, or once where there are no gaps.
+template <class F>
+void each_row(const KeptTensor& t, F f) {
+    const std::int64_t n = t.dims.numel(), width = t.row_stride ? t.dims[t.dims.rank - 1] : n;
+    for (std::int64_t at = 0, row = 0; at < n; at += width, ++row) f(t.data.get() + row * t.row_stride, at, width);
+}
+
+} // namespace
+
+std::vector<float> KeptTensor::values() const {
+    std::vector<float> out(std::size_t(dims.numel()));
+    each_row(*this, [&](float* row, std::int64_t at, std::int64_t n) { std::copy_n(row, n, out.data() + at); });
+    return out;
+}
+
+void KeptTensor::set(const float* values) {
+    each_row(*this, [&](float* row, std::int64_t at, std::int64_t n) { std::copy_n(values + at, n, row); });
+}
+
+void TensorStore::fill(const KeptTensor& t, const InitSpec& init, float* out) const {
     const std::int64_t n = t.dims.numel();
-    float* out = t.data.get();
     PhiloxSequence draw(seed_, stream_of("init/" + t.name));
     auto uniform = [&](double low, double high) {
         for (std::int64_t i = 0; i < n; ++i) out[i] = float(low + (high - low) * draw.uniform());

@@ -20,11 +20,25 @@ struct InitSpec {
     double a = 0, b = 0;
 };
 
+/// What a tensor is kept for.
+enum class Keep {
+    trained,   ///< a parameter: the optimizer updates it
+    model,     ///< the model's own state: running statistics, a codebook; saved with the weights
+    optimizer, ///< what an optimizer remembers
+};
+
+/// A tensor in memory. Its rows may lie apart (KeptTensor::row_stride); files hold it without gaps.
 struct KeptTensor {
     std::string name;
     Dims dims;
-    bool trained = false;
+    Keep keep = Keep::trained;
+    std::int64_t row_stride = 0; ///< values from one row to the next; 0: no gaps
     AlignedFloats data;
+
+    /// All values, rows closed up.
+    std::vector<float> values() const;
+    /// Overwrites them with as many values, given without gaps.
+    void set(const float* values);
 };
 
 class TensorStore {
@@ -33,10 +47,14 @@ public:
     /// when an example has another size; empty when there is no data.
     using Rows = std::function<void(std::int64_t n, std::int64_t values, float* out)>;
 
-    explicit TensorStore(std::uint64_t seed, Rows rows = {}) : seed_(seed), rows_(std::move(rows)) {}
+    /// How far apart the rows of a tensor of that size lie; see Backend::row_stride.
+    using Stride = std::function<std::int64_t(const Dims&)>;
+
+    explicit TensorStore(std::uint64_t seed, Rows rows = {}, Stride stride = {})
+        : seed_(seed), rows_(std::move(rows)), stride_(std::move(stride)) {}
 
     /// The tensor of that name, made if need be. Throws Error (plugin) when it exists with another shape or role.
-    KeptTensor& declare(const std::string& name, const Dims& dims, const InitSpec& init, bool trained);
+    KeptTensor& declare(const std::string& name, const Dims& dims, const InitSpec& init, Keep keep);
 
     /// nullptr when there is none.
     KeptTensor* find(const std::string& name);
@@ -46,10 +64,11 @@ public:
     std::int64_t trained_values() const;
 
 private:
-    void fill(KeptTensor& t, const InitSpec& init) const;
+    void fill(const KeptTensor& t, const InitSpec& init, float* out) const;
 
     std::uint64_t seed_;
     Rows rows_;
+    Stride stride_;
     std::vector<std::unique_ptr<KeptTensor>> tensors_;
     std::unordered_map<std::string, KeptTensor*> by_name_;
 };

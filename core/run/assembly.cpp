@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 
 #include "core/base/philox.hpp"
 
@@ -13,9 +12,9 @@ namespace {
 
 // A likelihood that lives on an interval never sees values outside it.
 void check_support(const Part& likelihood, const Rows& rows) {
-    const std::string support = likelihood.property("support").value_or("");
-    double low = 0, high = 0;
-    if (std::sscanf(support.c_str(), "%lf,%lf", &low, &high) != 2) return;
+    const auto support = likelihood.fact<std::vector<double>>("support");
+    if (support.size() != 2) return;
+    const double low = support[0], high = support[1];
     if (rows.low() >= low && rows.high() <= high) return;
     Error e(Exit::data, fmt::format("likelihood '{}' takes values in {:g}..{:g}, the data has {:g}..{:g}",
                                     likelihood.info().name, low, high, rows.low(), rows.high()));
@@ -38,23 +37,35 @@ TensorStore::Rows random_rows(const Rows& rows, std::int64_t seed) {
 
 } // namespace
 
-Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& ops, Executor& executor,
-                  const Scaler& scaler) {
+Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& ops, Backend& backend,
+                  const Scaler& scaler, std::function<void(const std::string&)> notice) {
     Assembly a;
     std::vector<std::unique_ptr<Part>> parts;
     for (const PartChoice& choice : config.parts) {
-        auto part = std::make_unique<Part>(registry.find(choice.kind, choice.name), choice.values);
-        if (choice.kind == "data") a.data = std::move(part);
+        auto part = std::make_unique<Part>(registry.find(choice.kind, choice.name), choice.values, choice.role);
+        if (choice.role == "data") a.data = std::move(part);
         else parts.push_back(std::move(part));
     }
     a.rows = std::make_unique<Rows>(*a.data, config.data, scaler.center, scaler.spread);
     for (const auto& p : parts)
         if (p->info().kind == "likelihood") check_support(*p, *a.rows);
     const std::int64_t n = a.rows->count(Split::train), batch = std::min(config.batch, n);
-    const SessionSettings settings{
-        config.latent,          a.rows->dims(), a.rows->low(), a.rows->high(), std::uint64_t(config.seed),
-        (n + batch - 1) / batch};
-    a.session = std::make_unique<Session>(std::move(parts), settings, ops, executor, random_rows(*a.rows, config.seed));
+    SessionSettings settings;
+    settings.latent = config.latent;
+    settings.data = a.rows->dims();
+    settings.low = a.rows->low();
+    settings.high = a.rows->high();
+    settings.seed = std::uint64_t(config.seed);
+    settings.steps_per_epoch = (n + batch - 1) / batch;
+    settings.epochs = config.epochs;
+    for (const Field& f : a.rows->fields()) settings.fields.push_back({f.name, f.dims, f.classes()});
+    settings.composite = [&registry](const std::string& name) -> std::unique_ptr<Part> {
+        const auto known = registry.names("composite");
+        if (std::find(known.begin(), known.end(), name) == known.end()) return nullptr;
+        return std::make_unique<Part>(registry.find("composite", name), std::vector<NamedValue>{});
+    };
+    settings.notice = std::move(notice);
+    a.session = std::make_unique<Session>(std::move(parts), settings, ops, backend, random_rows(*a.rows, config.seed));
     a.session->prepare(batch);
     return a;
 }

@@ -2,6 +2,7 @@
 // together refused with both sides named.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "core/data/rows.hpp"
@@ -23,8 +24,9 @@ struct Scaler {
     std::vector<float> center, spread;
 };
 
-/// Throws Error: usage for parameters, data for rows that do not suit the likelihood, plugin for parts that do not fit.
-Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& ops, Executor& executor,
-                  const Scaler& scaler = {});
+/// notice: takes a line for whoever waits. Throws Error: usage for parameters, data for rows that do not suit the
+/// likelihood, plugin for parts that do not fit.
+Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& ops, Backend& backend,
+                  const Scaler& scaler = {}, std::function<void(const std::string&)> notice = {});
 
 } // namespace elbo::core

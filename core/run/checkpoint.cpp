@@ -25,6 +25,19 @@ void append_scaler(std::vector<StoredTensor>& tensors, const Rows& rows) {
     tensors.emplace_back(kSpread, d, rows.spread().data());
 }
 
+// Tensors without gaps; those with gaps are copied into `values`, which must live as long.
+template <class Wanted>
+std::vector<StoredTensor> stored(const TensorStore& store, std::vector<std::vector<float>>& values, Wanted wanted) {
+    std::vector<StoredTensor> out;
+    values.reserve(store.all().size());
+    for (const auto& t : store.all()) {
+        if (!wanted(*t)) continue;
+        if (t->row_stride != 0) values.push_back(t->values());
+        out.emplace_back(t->name, t->dims, t->row_stride != 0 ? values.back().data() : t->data.get());
+    }
+    return out;
+}
+
 std::uint64_t step_of(const fs::path& file) {
     const std::string stem = file.stem().string();
     return stem.starts_with("step-") ? parse_number<std::uint64_t>(stem.substr(5)).value_or(0) : 0;
@@ -43,8 +56,8 @@ std::vector<fs::path> checkpoints_of(const fs::path& folder) {
 } // namespace
 
 fs::path save_checkpoint(const Run& run, Session& session, const Rows& rows, const Progress& p) {
-    std::vector<StoredTensor> tensors;
-    for (const auto& t : session.tensors().all()) tensors.emplace_back(t->name, t->dims, t->data.get());
+    std::vector<std::vector<float>> values;
+    std::vector<StoredTensor> tensors = stored(session.tensors(), values, [](const KeptTensor&) { return true; });
     append_scaler(tensors, rows);
     std::string sums;
     for (double s : p.sums) sums += (sums.empty() ? "" : " ") + fmt::format("{}", s);
@@ -92,7 +105,9 @@ void read_tensors(const SafetensorsFile& file, TensorStore& tensors, const std::
                                     t->dims.text()),
                         where)
                 .note("the checkpoint belongs to another configuration");
-        file.read_f32(t->name, {t->data.get(), std::size_t(t->dims.numel())});
+        std::vector<float> values(std::size_t(t->dims.numel()));
+        file.read_f32(t->name, values);
+        t->set(values.data());
     }
     for (const TensorInfo& t : file.tensors())
         if (!tensors.find(t.name) && t.name != kCenter && t.name != kSpread)
@@ -127,9 +142,9 @@ Progress load_checkpoint(const fs::path& path, Session& session) {
 }
 
 void save_model(const Run& run, Session& session, const Rows& rows, const RunConfig& config) {
-    std::vector<StoredTensor> tensors;
-    for (const auto& t : session.tensors().all())
-        if (t->trained) tensors.emplace_back(t->name, t->dims, t->data.get());
+    std::vector<std::vector<float>> values;
+    std::vector<StoredTensor> tensors =
+        stored(session.tensors(), values, [](const KeptTensor& t) { return t.keep != Keep::optimizer; });
     append_scaler(tensors, rows);
     write_safetensors(run.folder() / "model" / "weights.safetensors", tensors,
                       {{"format", "elbo model 1"},

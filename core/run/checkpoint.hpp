@@ -30,7 +30,7 @@ Progress load_checkpoint(const std::filesystem::path& file, Session& session);
 /// The standardization a checkpoint was trained with, "data.center" or "data.spread"; empty when it had none.
 std::vector<float> stored_scaler(const std::filesystem::path& checkpoint, const std::string& which);
 
-/// model/: the trained tensors alone, and the configuration they belong to.
+/// model/: the trained tensors and the model's own state, and the configuration they belong to.
 void save_model(const Run& run, Session& session, const Rows& rows, const RunConfig& config);
 
 } // namespace elbo::core

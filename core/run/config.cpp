@@ -8,10 +8,10 @@
 
 namespace elbo::core {
 
-const PartChoice& RunConfig::part(const std::string& kind) const {
+const PartChoice& RunConfig::part(const std::string& role) const {
     for (const auto& p : parts)
-        if (p.kind == kind) return p;
-    throw std::logic_error("no part " + kind);
+        if (p.role == role) return p;
+    throw std::logic_error("no part " + role);
 }
 
 namespace {
@@ -42,7 +42,9 @@ std::string toml_lines(const T& settings) {
 std::string config_toml(const RunConfig& config) {
     std::string out = "# model-runner train --config THIS_FILE does this run again.\n\n[run]\n" + toml_lines(config);
     for (const auto& part : config.parts) {
-        out += fmt::format("\n[{}]\n", part.kind) + toml_line("name", part.name);
+        // A schedule's role has dots: quoted, its section is one name and no table within another.
+        const bool dotted = part.role.find('.') != std::string::npos;
+        out += fmt::format("\n[{}]\n", dotted ? "\"" + part.role + "\"" : part.role) + toml_line("name", part.name);
         for (const auto& v : part.values) out += toml_line(v.name, v.value);
         if (part.kind == "data") out += toml_lines(config.data);
     }

@@ -13,9 +13,9 @@
 
 namespace elbo::core {
 
-/// One part by name, with all its parameters.
+/// What fills a role: a part by name, with all its parameters.
 struct PartChoice {
-    std::string kind, name;
+    std::string role, kind, name;
     std::vector<NamedValue> values;
 };
 
@@ -35,7 +35,7 @@ struct RunConfig {
         p("threads", threads, "of the compute team; set it to what the machine has free", within(1, 1024));
         p("checkpoint_every", checkpoint_every, "epochs between checkpoints", within(1, 1e9));
     }
-    const PartChoice& part(const std::string& kind) const;
+    const PartChoice& part(const std::string& role) const;
 };
 
 /// TOML text of a configuration, with a header line.

@@ -8,11 +8,17 @@
 namespace elbo::core {
 
 std::optional<double> Evaluation::negative_elbo() const {
-    if (!reconstruction || !kl) return {};
-    return *reconstruction + *kl;
+    std::optional<double> sum;
+    for (const EvaluatedTerm& t : terms)
+        if (t.bound) sum = sum.value_or(0) + t.value;
+    return sum;
 }
 
-bool is_kl(const std::string& term) { return term == "kl" || term == "kl_mc"; }
+const EvaluatedTerm* Evaluation::term(const std::string& name) const {
+    for (const EvaluatedTerm& t : terms)
+        if (t.name == name) return &t;
+    return nullptr;
+}
 
 namespace {
 
@@ -26,22 +32,29 @@ Evaluation evaluate(Session& session, const Rows& rows, Split split, std::int64_
     if (e.rows == 0) return e;
     Spread spread(session.settings().latent);
     double loss = 0, error = 0;
-    std::vector<double> terms(session.terms().size());
+    for (const Term& t : session.terms()) {
+        e.terms.push_back({t.name, 0, t.is(ELBO_TERM_BOUND), t.is(ELBO_TERM_ESTIMATE), {}});
+        if (t.is(ELBO_TERM_PER_LATENT)) e.terms.back().latents.resize(std::size_t(session.settings().latent));
+    }
     std::uint64_t step = 0;
-    for_batches(rows, split, 0, e.rows, batch, [&](std::int64_t, std::int64_t n, std::span<const float> x) {
-        session.run("evaluate", x.data(), n, ++step);
+    for_batches(rows, session.fields(), split, 0, e.rows, batch, [&](const RowsInMemory& b) {
+        session.run("evaluate", b.x.data(), b.n, ++step, b.fields);
         loss += total(session.output("loss"));
         error += total(session.output("squared_error"));
-        for (std::size_t t = 0; t < terms.size(); ++t) terms[t] += total(session.output(session.terms()[t]));
+        for (EvaluatedTerm& t : e.terms) {
+            t.value += total(session.output(t.name));
+            if (t.latents.empty()) continue;
+            const auto each = session.output(t.name + ".latents");
+            for (std::size_t i = 0; i < each.size(); ++i) t.latents[i % t.latents.size()] += each[i];
+        }
         spread.add(session.output("code"));
     });
     const double n = double(e.rows);
     e.loss = loss / n;
     e.squared_error = error / n;
-    for (std::size_t t = 0; t < terms.size(); ++t) {
-        const std::string& name = session.terms()[t];
-        if (name == "reconstruction") e.reconstruction = terms[t] / n;
-        if (is_kl(name)) e.kl = terms[t] / n, e.kl_estimated = name == "kl_mc";
+    for (EvaluatedTerm& t : e.terms) {
+        t.value /= n;
+        for (double& v : t.latents) v /= n;
     }
     e.code_variance = spread.variance();
     e.active = spread.active();

@@ -93,7 +93,9 @@ void Run::write_info(const RunConfig& config, const Session& session, const Rows
                                      {"sha256", sha256_of_file(f->path)}};
     }
     j["data"] = {{"description", rows.description()}, {"sha256", rows.hash()}};
-    j["terms"] = session.terms();
+    for (const Term& t : session.terms())
+        j["terms"].push_back(
+            {{"name", t.name}, {"bound", t.is(ELBO_TERM_BOUND)}, {"estimated", t.is(ELBO_TERM_ESTIMATE)}});
     write_atomically(folder_ / "run.json", j.dump(2) + "\n");
 }
 

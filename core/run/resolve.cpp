@@ -5,18 +5,26 @@
 #include <algorithm>
 #include <map>
 #include <set>
-#include <sstream>
 
 #include "core/base/text.hpp"
 
 namespace elbo::core {
 
-std::vector<UsedKind> used_kinds(const std::string& uses) {
-    std::vector<UsedKind> out;
-    std::stringstream words(uses);
-    for (std::string word; words >> word;) {
+std::vector<Role> used_roles(const std::string& uses, const std::string& by) {
+    std::vector<Role> out;
+    for (const std::string& word : words_of(uses)) {
         const auto equals = word.find('=');
-        out.push_back({word.substr(0, equals), equals == std::string::npos ? "" : word.substr(equals + 1)});
+        const std::string left = word.substr(0, equals);
+        const auto colon = left.find(':');
+        Role r{left.substr(0, colon),
+               colon == std::string::npos ? left : left.substr(colon + 1),
+               equals == std::string::npos ? "" : canonical_name(word.substr(equals + 1)),
+               nullptr,
+               {}};
+        if (!valid_name(r.role) || !valid_name(r.kind))
+            throw Error(Exit::plugin,
+                        fmt::format("uses of {} says '{}', which is not ROLE=NAME or ROLE:KIND=NAME", by, word));
+        out.push_back(std::move(r));
     }
     return out;
 }
@@ -32,37 +40,34 @@ std::vector<GivenSetting> settings_of(const ConfigText& text) {
 
 namespace {
 
-// "model.log-var" -> "model.log_var": kinds are written one way only.
-std::string canonical_key(const std::string& key) {
-    const auto dot = key.find('.');
-    if (dot == std::string::npos) return canonical_name(key);
-    return key.substr(0, dot + 1) + canonical_name(key.substr(dot + 1));
-}
+constexpr const char* kSchedule = ".schedule";
 
 class Resolver {
 public:
     Resolver(const std::vector<GivenSetting>& given, Registry& registry) : registry_(registry) {
-        for (const auto& g : given) given_[canonical_key(g.key)] = g; // later ones win
+        for (const auto& g : given) given_[canonical_name(g.key)] = g; // later ones win
     }
 
     RunConfig run() {
         const GivenSetting* model = take("model");
         if (!model)
             throw Error(Exit::usage, "no model was chosen").note("model-runner train MODEL; `list model` names them");
-        model_ = model->value;
-        choose("model", model_, *model);
-        Part specimen(registry_.find("model", model_), {});
-        for (const UsedKind& k : used_kinds(specimen.property("uses").value_or(""))) {
-            choose_or(k.kind, k.fallback);
-            used_kinds_.push_back(k.kind);
+        choose_all();
+        for (Role& r : roles_) {
+            if (!r.info && r.role == "data")
+                throw Error(Exit::usage, "no data was chosen: --data NAME").note("`list data` names them");
+            if (!r.info) throw Error(Exit::usage, fmt::format("no {} was chosen: --{} NAME", r.role, r.role));
+            config_.parts.push_back({r.role, r.kind, r.info->name, r.values});
         }
-        choose_or("optimizer", "adam");
-        const GivenSetting* data = take("data");
-        if (!data) throw Error(Exit::usage, "no data was chosen: --data NAME").note("`list data` names them");
-        choose("data", data->value, *data);
-        fill();
+        fill_settings("", config_);
+        fill_settings("data.", config_.data);
         refuse_the_rest();
         return std::move(config_);
+    }
+
+    std::vector<Role> roles() {
+        choose_all();
+        return std::move(roles_);
     }
 
 private:
@@ -73,30 +78,55 @@ private:
         return &it->second;
     }
 
-    void choose_or(const std::string& kind, const std::string& fallback) {
-        const GivenSetting* g = take(kind);
-        if (!g && fallback.empty()) throw Error(Exit::usage, fmt::format("no {} was chosen: --{} NAME", kind, kind));
-        choose(kind, g ? g->value : fallback, g ? *g : GivenSetting{kind, fallback, ""});
+    // Parts may use others: whatever fills a role is asked in its turn.
+    void choose_all() {
+        roles_ = {{"model", "model", "", nullptr, {}}};
+        choose(roles_[0]);
+        add_used_by(0);
+        add({"optimizer", "optimizer", "adam", nullptr, {}}, "the run");
+        add({"data", "data", "", nullptr, {}}, "the run");
+        for (std::size_t i = 1; i < roles_.size(); ++i) {
+            choose(roles_[i]);
+            add_used_by(i);
+        }
     }
 
-    void choose(const std::string& kind, const std::string& name, const GivenSetting& from) {
+    void add(Role r, const std::string& by) {
+        for (const Role& known : roles_) {
+            if (known.role != r.role) continue;
+            if (known.kind == r.kind) return;
+            throw Error(Exit::plugin, fmt::format("{} uses role '{}' as kind {}, and another part as kind {}", by,
+                                                  r.role, r.kind, known.kind));
+        }
+        roles_.push_back(std::move(r));
+    }
+
+    void add_used_by(std::size_t i) {
+        if (!roles_[i].info) return;
+        const Role user = roles_[i];
+        const Part specimen(*user.info, user.values, user.role);
+        for (Role& r : used_roles(specimen.fact<std::string>("uses"), specimen.label()))
+            add(std::move(r), specimen.label());
+        for (const ParameterSpec& p : user.info->parameters) {
+            const std::string role = user.role + "." + p.name + kSchedule;
+            if (p.schedulable && given_.count(role)) add({role, "schedule", "", nullptr, {}}, specimen.label());
+        }
+    }
+
+    void choose(Role& r) {
+        const GivenSetting* g = take(r.role);
+        const std::string name = g ? g->value : r.fallback;
+        if (name.empty()) return;
         try {
-            infos_.push_back(&registry_.find(kind, name));
+            r.info = &registry_.find(r.kind, name);
         } catch (Error& e) {
-            if (e.where().empty() && !from.origin.empty()) e.set_where(from.origin);
+            if (e.where().empty() && g && !g->origin.empty()) e.set_where(g->origin);
             throw;
         }
-        config_.parts.push_back({kind, infos_.back()->name, {}});
-    }
-
-    void fill() {
-        fill_settings("", config_);
-        for (std::size_t i = 0; i < infos_.size(); ++i)
-            for (const auto& spec : infos_[i]->parameters) {
-                const auto* g = take(infos_[i]->kind + "." + spec.name);
-                config_.parts[i].values.push_back({spec.name, g ? spec.parse(g->value, g->origin) : spec.fallback});
-            }
-        fill_settings("data.", config_.data);
+        for (const auto& spec : r.info->parameters) {
+            const auto* v = take(r.role + "." + spec.name);
+            r.values.push_back({spec.name, v ? spec.parse(v->value, v->origin) : spec.fallback});
+        }
     }
 
     template <class T>
@@ -113,35 +143,40 @@ private:
 
     // Why a setting was not used, from the nearest reason to the farthest.
     Error unknown(const std::string& key, const GivenSetting& given) const {
-        const auto dot = key.find('.');
-        const std::string kind = key.substr(0, dot);
-        if (is_kind(kind) && !contains(used_kinds_, kind))
-            return Error(Exit::usage, fmt::format("model '{}' uses no {}", model_, kind), given.origin)
-                .note(fmt::format("it uses {}", fmt::join(used_kinds_, ", ")));
-        if (dot != std::string::npos)
-            for (const auto* info : infos_)
-                if (info->kind == kind) return unknown_parameter(*info, key.substr(dot + 1), given);
-        std::vector<std::string> known = used_kinds_;
-        add_names(declared<RunConfig>(), known);
-        return Error(Exit::usage, fmt::format("there is no setting '{}'{}", given.key, did_you_mean(key, known)),
+        const Role* of = nullptr; // the longest role that the key begins with
+        for (const Role& r : roles_)
+            if (key.starts_with(r.role + ".") && (!of || r.role.size() > of->role.size())) of = &r;
+        std::vector<std::string> roles;
+        for (const Role& r : roles_) roles.push_back(r.role);
+        if (of) return unknown_parameter(*of, key.substr(of->role.size() + 1), given);
+        const std::string first = key.substr(0, key.find('.'));
+        const auto kinds = registry_.kinds();
+        if (std::find(kinds.begin(), kinds.end(), first) != kinds.end())
+            return Error(Exit::usage, fmt::format("model '{}' uses no {}", roles_[0].info->name, first), given.origin)
+                .note(fmt::format("it uses {}", fmt::join(roles, ", ")));
+        add_names(declared<RunConfig>(), roles);
+        return Error(Exit::usage, fmt::format("there is no setting '{}'{}", given.key, did_you_mean(key, roles)),
                      given.origin);
     }
 
-    static Error unknown_parameter(const ComponentInfo& info, const std::string& name, const GivenSetting& given) {
+    static Error unknown_parameter(const Role& of, const std::string& name, const GivenSetting& given) {
         std::vector<std::string> known;
-        add_names(info.parameters, known);
-        if (info.kind == "data") add_names(declared<DataOptions>(), known);
+        const auto at = name.find(kSchedule);
+        for (const auto& p : of.info->parameters)
+            if (at == std::string::npos || p.schedulable) known.push_back(p.name);
+        if (at != std::string::npos && of.info->find(name.substr(0, at)))
+            return Error(Exit::usage,
+                         fmt::format("parameter '{}' of {} '{}' takes no schedule", name.substr(0, at), of.role,
+                                     of.info->name),
+                         given.origin)
+                .note(known.empty() ? "none of its parameters does"
+                                    : fmt::format("these do: {}", fmt::join(known, ", ")));
+        if (of.kind == "data") add_names(declared<DataOptions>(), known);
         return Error(Exit::usage,
-                     fmt::format("{} '{}' has no parameter '{}'{}", info.kind, info.name, name,
+                     fmt::format("{} '{}' has no parameter '{}'{}", of.role, of.info->name, name,
                                  did_you_mean(name, known)),
                      given.origin)
             .note(known.empty() ? "it has none" : fmt::format("it has {}", fmt::join(known, ", ")));
-    }
-
-    bool is_kind(const std::string& word) const { return contains(registry_.kinds(), word); }
-
-    static bool contains(const std::vector<std::string>& all, const std::string& word) {
-        return std::find(all.begin(), all.end(), word) != all.end();
     }
 
     static void add_names(const std::vector<ParameterSpec>& specs, std::vector<std::string>& to) {
@@ -151,9 +186,7 @@ private:
     Registry& registry_;
     std::map<std::string, GivenSetting> given_;
     std::set<std::string> used_;
-    std::vector<const ComponentInfo*> infos_; ///< of the chosen parts
-    std::string model_;                       ///< as it was asked for
-    std::vector<std::string> used_kinds_{"model", "optimizer", "data"};
+    std::vector<Role> roles_;
     RunConfig config_;
 };
 
@@ -161,6 +194,10 @@ private:
 
 RunConfig resolve(const std::vector<GivenSetting>& given, Registry& registry) {
     return Resolver(given, registry).run();
+}
+
+std::vector<Role> roles_of(const std::vector<GivenSetting>& given, Registry& registry) {
+    return Resolver(given, registry).roles();
 }
 
 } // namespace elbo::core

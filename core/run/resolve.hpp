@@ -1,5 +1,5 @@
-// From what a person wrote, in flags and a file, to a configuration: names are looked up, unknown keys refused with the
-// nearest one, everything else gets its default.
+// From what a person wrote, in flags and a file, to a configuration: parts are looked up role by role, unknown keys
+// refused with the nearest one, everything else gets its default.
 #pragma once
 
 #include <string>
@@ -22,10 +22,18 @@ std::vector<GivenSetting> settings_of(const ConfigText& text);
 /// Later settings win over earlier ones. Throws Error (usage) naming the setting and where it was written.
 RunConfig resolve(const std::vector<GivenSetting>& given, Registry& registry);
 
-/// "encoder=mlp prior=..." as a model's `uses` gives it.
-struct UsedKind {
-    std::string kind, fallback;
+/// A role, what may fill it and what does here.
+struct Role {
+    std::string role, kind, fallback;
+    const ComponentInfo* info =
+        nullptr;                    ///< of the chosen part; nullptr when nothing was chosen and there is no default
+    std::vector<NamedValue> values; ///< of its parameters
 };
-std::vector<UsedKind> used_kinds(const std::string& uses);
+/// The roles of a run: the model's and those of the parts that fill them, the optimizer, the data, and schedules that
+/// were asked for. Throws as resolve for what is given, and lets pass what is missing.
+std::vector<Role> roles_of(const std::vector<GivenSetting>& given, Registry& registry);
+
+/// "encoder=mlp critic:encoder=mlp", as a part's `uses` says it. Throws Error (plugin) when it cannot be read.
+std::vector<Role> used_roles(const std::string& uses, const std::string& by);
 
 } // namespace elbo::core

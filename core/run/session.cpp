@@ -14,138 +14,177 @@ struct Session::Ready {
     std::unique_ptr<Bound> bound;
     std::vector<float*> tensors;
     std::vector<const float*> inputs;
-    std::vector<std::size_t> x_at; ///< which inputs are the batch
-    float step = 0, epoch = 0;
+    std::vector<std::size_t> x_at;                              ///< which inputs are the batch
+    std::vector<std::pair<std::size_t, std::size_t>> fields_at; ///< input, number of the field
+    float step = 0, epoch = 0, steps_per_epoch = 0;
     Noise noise;
 };
 
 Session::Session(std::vector<std::unique_ptr<Part>> parts, const SessionSettings& settings, const OpTable& ops,
-                 Executor& executor, TensorStore::Rows training_rows)
-    : parts_(std::move(parts)), settings_(settings), ops_(ops), executor_(executor),
-      tensors_(settings.seed, std::move(training_rows)) {}
+                 Backend& backend, TensorStore::Rows training_rows)
+    : parts_(std::move(parts)), settings_(settings), ops_(ops), backend_(backend),
+      tensors_(settings.seed, std::move(training_rows), [&backend](const Dims& d) { return backend.row_stride(d); }) {}
 
 Session::~Session() = default;
 
-Part& Session::part(const std::string& kind) {
+// What the parts may ask.
+
+Part* Session::find_part(const std::string& role) {
     for (auto& p : parts_)
-        if (p->info().kind == kind) return *p;
-    throw Error(Exit::plugin, fmt::format("this run has no {}", kind))
-        .note("the model does not declare that it uses one");
+        if (p->role() == role) return p.get();
+    return nullptr;
 }
 
-std::vector<double> Session::query(const std::string& key) {
-    if (key == "latent") return {double(settings_.latent)};
-    if (key == "data.range") return {settings_.low, settings_.high};
-    if (key == "outputs")
-        return {double(settings_.data.numel()) * std::stod(part("likelihood").property("channels").value_or("1"))};
-    if (key == "data.shape") {
-        std::vector<double> out;
-        for (auto d : settings_.data.list()) out.push_back(double(d));
-        return out;
+Fact Session::query(const std::string& key) {
+    if (key == "latent") return settings_.latent;
+    if (key == "epochs") return settings_.epochs;
+    if (key == "data.range") return std::vector<double>{settings_.low, settings_.high};
+    if (key == "data.shape") return settings_.data.list();
+    if (key == "outputs") {
+        const Part& likelihood = part("likelihood");
+        const auto channels = likelihood.fact<std::int64_t>("channels");
+        if (channels < 1)
+            throw Error(Exit::plugin,
+                        fmt::format("channels of {} must be 1 or more and is {}", likelihood.label(), channels));
+        return settings_.data.numel() * channels;
     }
-    throw Error(Exit::plugin,
-                fmt::format("nothing is known of '{}'; there are latent, outputs, data.shape, data.range", key));
+    if (key == "labels.classes") {
+        field("labels");
+        for (const auto& f : settings_.fields)
+            if (f.name == "labels" && f.classes > 0) return f.classes;
+        throw Error(Exit::data, "the data's labels are numbers, not classes 0, 1, 2, ...");
+    }
+    throw Error(Exit::plugin, fmt::format("nothing is known of '{}'; there are latent, outputs, epochs, data.shape, "
+                                          "data.range, labels.classes, training",
+                                          key));
 }
 
-namespace {
-
-// A result of a part whose shape the host relies on.
-void must_be(const Recording& r, Var v, const Dims& want, const char* what) {
-    if (r.tape.dims(v.node) == want) return;
-    throw Error(Exit::plugin, fmt::format("{} must be {} and is {}", what, want.text(), r.tape.dims(v.node).text()),
-                r.tape.where(v.node));
+Dims Session::field(const std::string& name) {
+    std::vector<std::string> known;
+    for (const auto& f : settings_.fields) {
+        known.push_back(f.name);
+        if (f.name != name) continue;
+        if (std::find(used_fields_.begin(), used_fields_.end(), name) == used_fields_.end())
+            used_fields_.push_back(name);
+        return f.dims;
+    }
+    throw Error(Exit::data, fmt::format("the data has no field '{}'", name))
+        .note(known.empty() ? "it has x alone" : fmt::format("it has x, {}", fmt::join(known, ", ")));
 }
 
-Var one(const std::vector<Var>& results, const char* what) {
-    if (results.size() != 1) throw Error(Exit::plugin, fmt::format("{} must give one value", what));
-    return results[0];
+const Op* Session::composite(std::string_view name) {
+    if (auto it = composites_.find(name); it != composites_.end()) return it->second ? &it->second->op() : nullptr;
+    auto& slot = composites_[std::string(name)];
+    if (auto part = settings_.composite ? settings_.composite(std::string(name)) : nullptr)
+        slot = std::make_unique<PartComposite>(std::move(part));
+    return slot ? &slot->op() : nullptr;
 }
 
-} // namespace
+void Session::notice(const std::string& line) {
+    if (settings_.notice) settings_.notice(line);
+}
+
+// Recording.
+
+bool belongs_to(const std::string& tensor, const std::vector<std::string>& roles) {
+    return std::any_of(roles.begin(), roles.end(), [&](const std::string& r) { return tensor.starts_with(r + "."); });
+}
 
 void Session::record_train(Recording& r, Var x, FreezeRequest& request) {
-    const std::int64_t rows = r.tape.dims(x.node)[0];
-    Var loss = one(r.call(part("model"), "objective", {x}), "the objective");
-    loss = mean_all(loss);
+    const Var loss = mean_all(r.call(part("model"), "objective", std::array{x}).at(0));
     request.outputs.push_back({"loss", loss.node});
-    std::vector<std::string> names;
-    for (const auto& t : r.terms) {
-        must_be(r, r.var(t.node), {rows}, ("term '" + t.name + "'").c_str());
-        request.outputs.push_back({t.name, mean_all(r.var(t.node)).node});
-        names.push_back(t.name);
-    }
-    terms_ = names;
-    term_values_.resize(names.size());
-    request.guard = loss.node;
+    terms_ = r.terms();
+    term_values_.resize(terms_.size());
+    for (const Term& t : terms_) request.outputs.push_back({t.name, mean_all(sum_rows(r.var(t.node))).node});
 
-    std::vector<NodeId> parameters;
-    std::vector<std::string> trained;
-    for (std::size_t i = 0; i < r.tape.size(); ++i) {
-        const NodeId id = NodeId(i);
-        if (r.tape.node(id).op->name != "tensor") continue;
-        const std::string& name = r.tape.name(r.tape.attributes(id).integer("name"));
-        if (!tensors_.find(name)->trained) continue;
-        trained.push_back(name);
-        parameters.push_back(id);
+    // The model's own objective is over whatever no other one names.
+    std::vector<NodeId> mine;
+    std::vector<std::string> others;
+    for (const Objective& o : r.objectives()) others.insert(others.end(), o.roles.begin(), o.roles.end());
+    auto trained = [&](auto wanted) {
+        std::vector<NodeId> out;
+        for (NodeId id : r.tensors())
+            if (tensors_.find(r.tape.name(id))->keep == Keep::trained && wanted(r.tape.name(id))) out.push_back(id);
+        return out;
+    };
+    auto minimise = [&](Var of, const std::vector<NodeId>& over, Part& optimizer) {
+        std::vector<Var> gradients;
+        for (NodeId g : r.gradient(of.node, over)) gradients.push_back(r.var(g));
+        gradients = r.all_gradients(optimizer, gradients);
+        for (std::size_t i = 0; i < over.size(); ++i) r.update(optimizer, over[i], gradients[i]);
+    };
+    minimise(loss, trained([&](const std::string& name) { return !belongs_to(name, others); }), part("optimizer"));
+    Var guard = loss;
+    for (const Objective& o : r.objectives()) {
+        const Var also = mean_all(r.var(o.node));
+        guard = guard + also;
+        minimise(also, trained([&](const std::string& name) { return belongs_to(name, o.roles); }), part(o.optimizer));
     }
-    auto gradients = append_gradient(r.handle(), r.tape, loss.node, parameters);
-    for (std::size_t i = 0; i < parameters.size(); ++i) {
-        Part& optimizer = part("optimizer");
-        r.current_tensor = trained[i];
-        Var next = one(r.call(optimizer, "update", {r.var(parameters[i]), r.var(gradients[i])}), "the update");
-        r.current_tensor.clear();
-        r.assignments.push_back({parameters[i], next.node});
-    }
-    request.assignments = r.assignments;
+    request.guard = guard.node;
+    request.assignments = r.assignments();
 }
 
 void Session::record_evaluate(Recording& r, Var x, FreezeRequest& request) {
-    Var loss = one(r.call(part("model"), "objective", {x}), "the objective");
-    request.outputs.push_back({"loss", loss.node});
-    for (const auto& t : r.terms) request.outputs.push_back(t);
-    Var z = one(r.call(part("model"), "encode", {x}), "encode");
-    request.outputs.push_back({"code", z.node});
-    Var mean = one(r.call(part("model"), "reconstruct", {x}), "reconstruct");
-    request.outputs.push_back({"squared_error", sum_rows(square(flatten(x) - mean)).node});
+    auto ask = [&](const char* method) { return r.call(part("model"), method, std::array{x}).at(0); };
+    request.outputs.push_back({"loss", ask("objective").node});
+    for (const Term& t : r.terms()) {
+        request.outputs.push_back({t.name, sum_rows(r.var(t.node)).node});
+        if (t.is(ELBO_TERM_PER_LATENT)) request.outputs.push_back({t.name + ".latents", t.node});
+    }
+    request.outputs.push_back({"code", ask("encode").node});
+    request.outputs.push_back({"squared_error", sum_rows(square(flatten(x) - ask("reconstruct"))).node});
 }
 
-std::unique_ptr<Session::Ready> Session::record(const std::string& purpose, std::int64_t rows) {
-    Recording r(ops_, this, purpose);
+FreezeRequest Session::record(Recording& r, const std::string& purpose, std::int64_t rows) {
     FreezeRequest request;
     request.purpose = purpose;
     try {
         if (purpose == "sample") {
             Var like = constant(r.input("nothing", {}), 0, {rows, settings_.latent});
-            Var out = one(r.call(part("model"), "sample", {like}), "sample");
-            request.outputs.push_back({"sample", out.node});
+            request.outputs.push_back({"sample", r.call(part("model"), "sample", std::array{like}).at(0).node});
         } else {
             Dims dims{rows};
             for (auto d : settings_.data.list()) dims.push(d);
             Var x = r.input("x", dims);
             if (purpose == "train") record_train(r, x, request);
             else if (purpose == "evaluate") record_evaluate(r, x, request);
-            else request.outputs.push_back({purpose, one(r.call(part("model"), purpose, {x}), purpose.c_str()).node});
+            else request.outputs.push_back({purpose, r.call(part("model"), purpose, std::array{x}).at(0).node});
         }
     } catch (Error& e) {
         e.note(fmt::format("while recording the program '{}' of model '{}'", purpose, part("model").info().name));
         throw;
     } catch (const Refused&) { // one of the host's own lines was refused
-        throw r.error ? *r.error : Error(Exit::failure, "recording failed");
+        throw r.take_error("recording failed");
     }
+    return request;
+}
+
+std::unique_ptr<Session::Ready> Session::bind(std::shared_ptr<const Program> program) {
     auto ready = std::make_unique<Ready>();
-    ready->program = freeze(r.tape, request);
+    ready->program = std::move(program);
     for (const auto& t : ready->program->tensors) ready->tensors.push_back(tensors_.find(t.name)->data.get());
-    ready->bound = executor_.bind(ready->program, ready->tensors);
+    ready->bound = backend_.bind(ready->program, ready->tensors);
+    ready->steps_per_epoch = float(settings_.steps_per_epoch);
+    const std::map<std::string, const float*> scalars{
+        {"step", &ready->step}, {"epoch", &ready->epoch}, {"steps_per_epoch", &ready->steps_per_epoch}};
     for (const auto& in : ready->program->inputs) {
-        ready->inputs.push_back(in.name == "step" ? &ready->step : in.name == "epoch" ? &ready->epoch : nullptr);
-        if (in.name == "x") ready->x_at.push_back(ready->inputs.size() - 1);
+        const std::size_t at = ready->inputs.size();
+        const auto scalar = scalars.find(in.name);
+        ready->inputs.push_back(scalar == scalars.end() ? nullptr : scalar->second);
+        if (in.name == "x") ready->x_at.push_back(at);
+        const auto used = std::find(used_fields_.begin(), used_fields_.end(), in.name);
+        if (used != used_fields_.end()) ready->fields_at.emplace_back(at, std::size_t(used - used_fields_.begin()));
     }
     return ready;
 }
 
 Session::Ready& Session::ready(const std::string& purpose, std::int64_t rows) {
     auto& slot = programs_[{purpose, rows}];
-    if (!slot) slot = record(purpose, rows);
+    if (!slot) {
+        Recording r(ops_, this, purpose, rows);
+        const FreezeRequest request = record(r, purpose, rows);
+        slot = bind(freeze(r.tape, request, &backend_));
+    }
     return *slot;
 }
 
@@ -153,19 +192,34 @@ std::shared_ptr<const Program> Session::program(const std::string& purpose, std:
     return ready(purpose, rows).program;
 }
 
-void Session::prepare(std::int64_t rows) { ready("train", rows); }
+void Session::prepare(std::int64_t rows) {
+    ready("train", rows);
+    for (const char* purpose : {"evaluate", "encode", "reconstruct", "score", "sample"}) {
+        if (std::string(purpose) != "evaluate" && !can(purpose)) continue;
+        Recording r(ops_, this, purpose, rows);
+        record(r, purpose, rows);
+    }
+}
 
-void Session::feed(Ready& r, const float* x, std::uint64_t step, double epoch) {
+// Running.
+
+void Session::feed(Ready& r, const float* x, const float* const* fields, std::uint64_t step, double epoch) {
     for (std::size_t at : r.x_at) r.inputs[at] = x;
+    for (const auto& [at, number] : r.fields_at) {
+        if (!fields)
+            throw Error(Exit::usage,
+                        fmt::format("the program reads the field '{}', and none was given", used_fields_[number]));
+        r.inputs[at] = fields[number];
+    }
     r.step = float(step);
     r.epoch = float(epoch);
     r.noise = {settings_.seed, step};
 }
 
-StepResult Session::step(const float* x, std::int64_t rows) {
+StepResult Session::step(const float* x, std::int64_t rows, const float* const* fields) {
     // A key made of a short string and a number: no allocation.
     Ready& r = ready("train", rows);
-    feed(r, x, steps_ + 1, double(steps_) / double(settings_.steps_per_epoch));
+    feed(r, x, fields, steps_ + 1, double(steps_) / double(settings_.steps_per_epoch));
     StepResult result;
     result.finite = r.bound->run({r.inputs, r.noise});
     if (!result.finite) return result;
@@ -177,9 +231,10 @@ StepResult Session::step(const float* x, std::int64_t rows) {
     return result;
 }
 
-void Session::run(const std::string& purpose, const float* x, std::int64_t rows, std::uint64_t step) {
+void Session::run(const std::string& purpose, const float* x, std::int64_t rows, std::uint64_t step,
+                  const float* const* fields) {
     Ready& r = ready(purpose, rows);
-    feed(r, x, step, std::numeric_limits<float>::infinity());
+    feed(r, x, fields, step, std::numeric_limits<float>::infinity());
     r.bound->run({r.inputs, r.noise});
     last_ = &r;
 }
@@ -191,16 +246,16 @@ std::span<const float> Session::output(const std::string& name) const {
     throw std::logic_error("no output " + name);
 }
 
-std::string Session::explain_non_finite(const float* x, std::int64_t rows) {
+std::string Session::explain_non_finite(const float* x, std::int64_t rows, const float* const* fields) {
     Ready& r = ready("train", rows);
-    feed(r, x, steps_ + 1, double(steps_) / double(settings_.steps_per_epoch));
-    const NonFinite found = executor_.find_non_finite(*r.program, r.tensors, {r.inputs, r.noise});
+    feed(r, x, fields, steps_ + 1, double(steps_) / double(settings_.steps_per_epoch));
+    const NonFinite found = backend_.find_non_finite(*r.program, r.tensors, {r.inputs, r.noise});
     if (found.node < 0) return "a replay in f64 found only finite values: rounding in f32 made the difference";
     const ProgramNode& n = r.program->node(found.node);
-    if (n.op->name == "input")
+    if (n.op->runs == Runs::input)
         return fmt::format("the batch itself holds {} (value {} of row {})", found.value, found.index % n.dims.row(),
                            found.index / n.dims.row());
-    if (n.op->name == "tensor")
+    if (n.op->runs == Runs::tensor)
         return fmt::format("tensor '{}' already held {} (value {}): an earlier update wrote it", n.scope, found.value,
                            found.index);
     return fmt::format("{} gave {} (value {} of {}){}", n.op->name, found.value, found.index, n.dims.text(),

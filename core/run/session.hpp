@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <span>
@@ -14,17 +15,28 @@
 #include <vector>
 
 #include "core/graph/backend.hpp"
+#include "core/host/composites.hpp"
 #include "core/host/recording.hpp"
-#include "core/host/tensors.hpp"
 
 namespace elbo::core {
+
+/// A field of a batch beside x.
+struct BatchField {
+    std::string name;
+    Dims dims;                ///< of one row
+    std::int64_t classes = 0; ///< 0 when it is none
+};
 
 struct SessionSettings {
     std::int64_t latent = 20;
     Dims data;                ///< of one row
     double low = 0, high = 1; ///< of the data
     std::uint64_t seed = 1;
-    std::int64_t steps_per_epoch = 1;
+    std::int64_t steps_per_epoch = 1, epochs = 1;
+    std::vector<BatchField> fields; ///< that the data has
+    /// The composite of that name from a plugin, or nullptr.
+    std::function<std::unique_ptr<Part>(const std::string&)> composite = {};
+    std::function<void(const std::string&)> notice = {}; ///< a line for whoever waits
 };
 
 /// What one training step gave, per example in nats.
@@ -37,28 +49,35 @@ struct StepResult {
 class Session : private Environment {
 public:
     Session(std::vector<std::unique_ptr<Part>> parts, const SessionSettings& settings, const OpTable& ops,
-            Executor& executor, TensorStore::Rows training_rows = {});
+            Backend& backend, TensorStore::Rows training_rows = {});
     ~Session() override;
 
-    /// Records, freezes and binds the training program for batches of that many rows, so that tensors exist and
-    /// mistakes in the parts show before the first step.
+    /// Records every program the model can be asked for, for batches of that many rows, so that all tensors exist and
+    /// mistakes in the parts show before the first step; freezes and binds the training program.
     void prepare(std::int64_t rows);
-    /// One step on x [rows, values]. When the loss is not finite nothing is updated and `finite` is false.
-    StepResult step(const float* x, std::int64_t rows);
-    /// The names of the terms the model reports, in order.
-    const std::vector<std::string>& terms() const { return terms_; }
+    /// One step on x [rows, values] and the fields that are used. When the loss is not finite nothing is updated and
+    /// `finite` is false.
+    StepResult step(const float* x, std::int64_t rows, const float* const* fields = nullptr);
+    /// The terms the model reports, in order; their nodes mean nothing here.
+    const std::vector<Term>& terms() const { return terms_; }
+    /// Names of the fields beside x that programs read, in the order `step` and `run` take them.
+    const std::vector<std::string>& fields() const { return used_fields_; }
+    /// Whether the model has a method.
+    bool can(const std::string& method) { return part("model").info().method(method) != nullptr; }
 
     /// Runs a purpose on x (nullptr for sample) and gives an output by name. `step` chooses the noise.
-    void run(const std::string& purpose, const float* x, std::int64_t rows, std::uint64_t step);
+    void run(const std::string& purpose, const float* x, std::int64_t rows, std::uint64_t step,
+             const float* const* fields = nullptr);
     /// Of the last run; valid until the next.
     std::span<const float> output(const std::string& name) const;
 
     /// The frozen program of a purpose.
     std::shared_ptr<const Program> program(const std::string& purpose, std::int64_t rows);
     /// Finds the first value that is not finite, for the step that just failed.
-    std::string explain_non_finite(const float* x, std::int64_t rows);
+    std::string explain_non_finite(const float* x, std::int64_t rows, const float* const* fields = nullptr);
 
-    Part& part(const std::string& kind) override;
+    Part* find_part(const std::string& role) override;
+    using Environment::part;
     TensorStore& tensors() override { return tensors_; }
     std::uint64_t steps_done() const { return steps_; }
     void set_steps_done(std::uint64_t n) { steps_ = n; }
@@ -66,23 +85,34 @@ public:
 
 private:
     struct Ready;
-    std::vector<double> query(const std::string& key) override;
+    Fact query(const std::string& key) override;
+    Dims field(const std::string& name) override;
+    const Op* composite(std::string_view name) override;
+    void notice(const std::string& line) override;
+
     Ready& ready(const std::string& purpose, std::int64_t rows);
-    std::unique_ptr<Ready> record(const std::string& purpose, std::int64_t rows);
+    std::unique_ptr<Ready> bind(std::shared_ptr<const Program> program);
+    /// Records a purpose and says what is to be kept of it.
+    FreezeRequest record(Recording& r, const std::string& purpose, std::int64_t rows);
     void record_train(Recording& r, Var x, FreezeRequest& request);
     void record_evaluate(Recording& r, Var x, FreezeRequest& request);
-    void feed(Ready& ready, const float* x, std::uint64_t step, double epoch);
+    void feed(Ready& ready, const float* x, const float* const* fields, std::uint64_t step, double epoch);
 
     std::vector<std::unique_ptr<Part>> parts_;
     SessionSettings settings_;
     const OpTable& ops_;
-    Executor& executor_;
+    Backend& backend_;
     TensorStore tensors_;
+    std::map<std::string, std::unique_ptr<PartComposite>, std::less<>> composites_;
     std::map<std::pair<std::string, std::int64_t>, std::unique_ptr<Ready>> programs_;
     Ready* last_ = nullptr;
-    std::vector<std::string> terms_;
+    std::vector<Term> terms_;
     std::vector<double> term_values_;
+    std::vector<std::string> used_fields_;
     std::uint64_t steps_ = 0;
 };
+
+/// Tensors of a run that an objective is over, by the roles it names.
+bool belongs_to(const std::string& tensor, const std::vector<std::string>& roles);
 
 } // namespace elbo::core

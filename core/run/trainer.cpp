@@ -26,17 +26,16 @@ EpochSummary close_epoch(Progress& progress, double seconds) {
     return s;
 }
 
-Metrics metrics_of(const EpochSummary& s, const std::vector<std::string>& terms) {
+Metrics metrics_of(const EpochSummary& s, const std::vector<Term>& terms) {
     Metrics out{{"epoch", double(s.epoch)}, {"step", double(s.step)}, {"train_loss", s.loss}};
-    for (std::size_t i = 0; i < s.terms.size(); ++i)
-        out.emplace_back(is_kl(terms[i]) ? "train_kl" : "train_" + terms[i], s.terms[i]);
-    if (s.test.rows > 0)
-        out.insert(out.end(), {{"test_loss", s.test.loss},
-                               {"test_reconstruction", s.test.reconstruction.value_or(NAN)},
-                               {"test_kl", s.test.kl.value_or(NAN)},
-                               {"test_negative_elbo", s.test.negative_elbo().value_or(NAN)},
+    for (std::size_t i = 0; i < s.terms.size(); ++i) out.emplace_back("train_" + terms[i].name, s.terms[i]);
+    if (s.test.rows > 0) {
+        out.emplace_back("test_loss", s.test.loss);
+        for (const EvaluatedTerm& t : s.test.terms) out.emplace_back("test_" + t.name, t.value);
+        out.insert(out.end(), {{"test_negative_elbo", s.test.negative_elbo().value_or(NAN)},
                                {"test_squared_error", s.test.squared_error},
                                {"active_latents", double(s.test.active)}});
+    }
     out.emplace_back("seconds", s.seconds);
     return out;
 }
@@ -52,7 +51,8 @@ TrainingResult Trainer::train(Progress progress) {
     progress.sums.resize(session_.terms().size() + 1);
     double began = seconds_now();
     if (progress.epoch < epochs) {
-        Loader loader(rows_, config_.batch, std::uint64_t(config_.seed), progress.epoch, progress.batch);
+        Loader loader(rows_, config_.batch, std::uint64_t(config_.seed), progress.epoch, progress.batch,
+                      session_.fields());
         while (progress.epoch < epochs) {
             const Batch batch = loader.next();
             step(batch, loader.batches_per_epoch(), progress);
@@ -70,7 +70,7 @@ TrainingResult Trainer::train(Progress progress) {
 }
 
 void Trainer::step(const Batch& batch, std::int64_t batches_per_epoch, Progress& progress) {
-    const StepResult result = session_.step(batch.x, batch.rows);
+    const StepResult result = session_.step(batch.x, batch.rows, batch.fields);
     if (!result.finite) diverged(batch, progress);
     progress.step = session_.steps_done();
     progress.sums[0] += result.loss * double(batch.rows);
@@ -93,7 +93,7 @@ void Trainer::finish_epoch(Progress& progress, double seconds) {
 
 void Trainer::report_collapse(const Evaluation& test) {
     const int latent = int(test.code_variance.size());
-    if (test.rows < 2 || !test.kl || test.active == latent) return;
+    if (test.rows < 2 || !test.negative_elbo() || test.active == latent) return;
     if (test.active == 0)
         watcher_.note(
             "warning: the posterior has collapsed: no latent varies with the data; try a KL warm-up "
@@ -104,7 +104,7 @@ void Trainer::report_collapse(const Evaluation& test) {
 }
 
 void Trainer::diverged(const Batch& batch, const Progress& progress) {
-    const std::string why = session_.explain_non_finite(batch.x, batch.rows);
+    const std::string why = session_.explain_non_finite(batch.x, batch.rows, batch.fields);
     Error e(Exit::diverged, fmt::format("the loss is no longer finite at step {} (epoch {}, batch {}): {}",
                                         progress.step + 1, progress.epoch + 1, batch.index + 1, why));
     auto last = latest_checkpoint(run_);

@@ -2,7 +2,9 @@
 
 #include <cmath>
 
-#include "ops/backend/executors.hpp"
+#include "core/base/error.hpp"
+
+#include "ops/backend/backends.hpp"
 
 namespace elbo::ops {
 
@@ -12,10 +14,25 @@ using core::NodeId;
 using core::Program;
 using core::Runs;
 
+/// f32 values in f64, rows closed up.
+Doubles widened(const core::NamedDims& what, const float* from) {
+    Doubles out;
+    const std::int64_t n = what.dims.numel();
+    const std::int64_t width = what.row_stride ? what.dims[what.dims.rank - 1] : n;
+    for (std::int64_t at = 0; at < n; at += width, from += what.row_stride) out.insert(out.end(), from, from + width);
+    return out;
+}
+
 std::vector<Doubles> widened(const std::vector<core::NamedDims>& what, const float* const* from) {
     std::vector<Doubles> out;
-    for (std::size_t i = 0; i < what.size(); ++i) out.emplace_back(from[i], from[i] + what[i].dims.numel());
+    for (std::size_t i = 0; i < what.size(); ++i) out.push_back(widened(what[i], from[i]));
     return out;
+}
+
+void narrow(const Doubles& from, const core::NamedDims& what, float* to) {
+    const std::size_t width = what.row_stride ? std::size_t(what.dims[what.dims.rank - 1]) : from.size();
+    for (std::size_t at = 0; at < from.size(); at += width, to += what.row_stride)
+        for (std::size_t i = 0; i < width; ++i) to[i] = float(from[at + i]);
 }
 
 class ReferenceBound : public core::Bound {
@@ -30,8 +47,8 @@ public:
         if (p.guard >= 0 && !std::isfinite(values[std::size_t(p.guard)][0])) return false;
         for (std::size_t i = 0; i < p.nodes.size(); ++i) {
             if (p.nodes[i].op->runs != Runs::assign) continue;
-            float* to = tensors_[std::size_t(p.place(p.nodes[i].inputs[0]).at)];
-            for (double v : values[i]) *to++ = float(v);
+            const auto given = std::size_t(p.node(p.nodes[i].inputs[0]).given);
+            narrow(values[i], p.tensors[given], tensors_[given]);
         }
         for (std::size_t i = 0; i < outputs_.size(); ++i) {
             const auto& v = values[std::size_t(p.outputs[i].node)];
@@ -48,7 +65,7 @@ private:
     std::vector<std::vector<float>> outputs_;
 };
 
-class ReferenceExecutor : public core::Executor {
+class ReferenceBackend : public core::Backend {
 public:
     std::string name() const override { return "reference"; }
     std::unique_ptr<core::Bound> bind(std::shared_ptr<const Program> program, std::vector<float*> tensors) override {
@@ -60,27 +77,67 @@ public:
     }
 };
 
+Doubles value_of(const core::Op& op, const core::Expanded* expanded, std::span<const core::Attribute> attributes,
+                 const std::vector<const double*>& in, const std::vector<core::Dims>& in_dims, const core::Dims& dims,
+                 core::Noise noise, const std::string& where);
+
+// A composite that a backend kept whole, node by node.
+Doubles written_out(const core::Expanded& e, const std::vector<const double*>& in, core::Noise noise) {
+    const core::Tape& t = *e.tape;
+    std::vector<Doubles> values(t.size());
+    core::PerNode<const double*> at(t.size(), nullptr);
+    for (std::size_t k = 0; k < e.inputs.size(); ++k) at[e.inputs[k]] = in[k];
+    for (NodeId id = 0; std::size_t(id) < t.size(); ++id) {
+        if (at[id]) continue;
+        std::vector<const double*> operands;
+        std::vector<core::Dims> dims;
+        for (NodeId k : t.inputs(id)) operands.push_back(at[k]), dims.push_back(t.dims(k));
+        values[std::size_t(id)] = value_of(*t.node(id).op, t.node(id).expanded.get(), t.attributes(id).all(), operands,
+                                           dims, t.dims(id), noise, t.where(id));
+        at[id] = values[std::size_t(id)].data();
+    }
+    const double* y = at[e.result];
+    return {y, y + t.dims(e.result).numel()};
+}
+
+Doubles value_of(const core::Op& op, const core::Expanded* expanded, std::span<const core::Attribute> attributes,
+                 const std::vector<const double*>& in, const std::vector<core::Dims>& in_dims, const core::Dims& dims,
+                 core::Noise noise, const std::string& where) {
+    if (expanded) return written_out(*expanded, in, noise);
+    Doubles out(std::size_t(dims.numel()));
+    try {
+        op.reference({in, in_dims, out.data(), dims, core::Attributes(attributes), noise});
+    } catch (const core::ShapeError& e) {
+        throw core::Error(core::Exit::data, std::string(op.name) + ": " + e.why, where);
+    }
+    return out;
+}
+
 } // namespace
+
+Doubles reference_value(const core::ProgramNode& n, const std::vector<Doubles>& in, const std::vector<core::Dims>& dims,
+                        core::Noise noise) {
+    std::vector<const double*> pointers;
+    for (const Doubles& x : in) pointers.push_back(x.data());
+    return value_of(*n.op, n.expanded.get(), n.attributes, pointers, dims, n.dims, noise, n.where);
+}
 
 std::vector<Doubles> reference_values(const Program& p, const std::vector<Doubles>& tensors,
                                       const std::vector<Doubles>& inputs, core::Noise noise, bool round) {
     std::vector<Doubles> values(p.nodes.size());
     for (std::size_t i = 0; i < p.nodes.size(); ++i) {
         const core::ProgramNode& n = p.nodes[i];
-        const core::Attributes attributes(n.attributes);
-        if (n.op->runs == Runs::given) {
-            const auto index = std::size_t(attributes.integer("name"));
-            values[i] = n.op->name == "tensor" ? tensors[index] : inputs[index];
+        if (n.op->runs == Runs::tensor || n.op->runs == Runs::input) {
+            values[i] = (n.op->runs == Runs::tensor ? tensors : inputs)[std::size_t(n.given)];
             continue;
         }
-        values[i].resize(std::size_t(n.dims.numel()));
         std::vector<const double*> in;
         std::vector<core::Dims> in_dims;
         for (NodeId k : n.inputs) {
             in.push_back(values[std::size_t(k)].data());
-            in_dims.push_back(p.node(k).dims);
+            in_dims.push_back(p.dims(k));
         }
-        n.op->reference({in, in_dims, values[i].data(), n.dims, attributes, noise});
+        values[i] = value_of(*n.op, n.expanded.get(), n.attributes, in, in_dims, n.dims, noise, n.where);
         if (round)
             for (double& v : values[i]) v = double(float(v));
     }
@@ -96,6 +153,6 @@ core::NonFinite first_non_finite(const Program& p, const std::vector<float*>& te
     return {};
 }
 
-std::unique_ptr<core::Executor> make_reference_executor() { return std::make_unique<ReferenceExecutor>(); }
+std::unique_ptr<core::Backend> make_reference_backend() { return std::make_unique<ReferenceBackend>(); }
 
 } // namespace elbo::ops

@@ -11,6 +11,7 @@ namespace elbo::ops {
 
 using core::NodeId;
 using core::Place;
+using core::Runs;
 
 namespace {
 
@@ -30,14 +31,6 @@ double sum_of(const float* x, std::int64_t n) {
     double total = lane[0];
     for (; i < n; ++i) total += x[i];
     return total;
-}
-
-// The next tile comes into the cache while this one is computed. Streams of tiles are too short, and too many at a
-// time, for the processor to see them coming; an Adam update takes four in and three out.
-inline void fetch_ahead(const float* base, std::int64_t at, std::int64_t total) {
-    constexpr std::int64_t kLine = 16;
-    const std::int64_t end = std::min(at + kTile, total);
-    for (std::int64_t i = at; i < end; i += kLine) __builtin_prefetch(base + i);
 }
 
 } // namespace
@@ -60,24 +53,35 @@ TileGroup::TileGroup(const core::Program& program, const core::Unit& unit, int t
     }
 }
 
+TileGroup::Stream TileGroup::stream_of(const core::Program& program, const core::Unit& unit, NodeId id) const {
+    const core::Dims& d = program.dims(id);
+    const std::int64_t row_stride = program.layout(id).row_stride;
+    Stream s{program.place(id), core::strides_over(d, unit.space), d.numel() == 1, d == unit.space, row_stride == 0};
+    if (row_stride == 0) return s;
+    // Rows lie apart: every dimension but the last steps over the gaps too.
+    const std::int64_t width = d[d.rank - 1];
+    for (int i = 0; i < unit.space.rank - 1; ++i)
+        s.strides[std::size_t(i)] = s.strides[std::size_t(i)] / width * row_stride;
+    return s;
+}
+
 void TileGroup::lower(const core::Program& program, const core::Unit& unit) {
     total_ = unit.space.numel();
-    const auto external = core::freezing::reads(program, unit);
     std::vector<NodeId> operand_nodes;
     std::unordered_map<NodeId, int> reg_of;
+    auto immediate = [&](NodeId id) -> Source {
+        immediates_.push_back(float(program.constant(id)));
+        return {From::immediate, int(immediates_.size() - 1)};
+    };
     auto source_of = [&](NodeId id) -> Source {
         if (auto made = reg_of.find(id); made != reg_of.end()) return {From::reg, made->second};
-        const bool constant = program.node(id).op->runs == Runs::constant && program.place(id).in != Place::In::slab;
-        if (constant) {
-            immediates_.push_back(float(program.constant(id)));
-            return {From::immediate, int(immediates_.size() - 1)};
-        }
+        if (program.runs(id) == Runs::constant && program.place(id).in != Place::In::slab) return immediate(id);
         auto it = std::find(operand_nodes.begin(), operand_nodes.end(), id);
         if (it == operand_nodes.end()) it = operand_nodes.insert(operand_nodes.end(), id);
         return {From::operand, int(it - operand_nodes.begin())};
     };
-    auto emit = [&](const core::Op& op, std::vector<Source> in) {
-        Instruction i{op.tile, int(in.size()), {}, registers_++, -1, op.name};
+    auto emit = [&](const core::Op& op, const std::vector<Source>& in) {
+        Instruction i{&op, op.tile, int(in.size()), {}, registers_++};
         std::copy(in.begin(), in.end(), i.in);
         code_.push_back(i);
         return i.reg;
@@ -86,26 +90,25 @@ void TileGroup::lower(const core::Program& program, const core::Unit& unit) {
         const core::ProgramNode& n = program.node(id);
         if (n.op->runs == Runs::row_sum) {
             sums_.push_back({reg_of.at(n.inputs[0]), program.place(id)});
-            row_ = program.node(n.inputs[0]).dims.numel() / std::max<std::int64_t>(n.dims.numel(), 1);
+            row_ = program.dims(n.inputs[0]).numel() / std::max<std::int64_t>(n.dims.numel(), 1);
             continue;
         }
         if (n.op->runs == Runs::assign) {
             const Source value = source_of(n.inputs[1]);
             const int reg = value.from == From::reg ? value.index : emit(*n.op, {value});
-            stores_.push_back({reg, program.place(n.inputs[0]), true});
+            stores_.push_back({reg, stream_of(program, unit, n.inputs[0]), true});
             continue;
         }
         std::vector<Source> in;
-        if (n.op->runs == Runs::constant) {
-            immediates_.push_back(float(program.constant(id)));
-            in.push_back({From::immediate, int(immediates_.size() - 1)});
-        }
+        if (n.op->runs == Runs::constant) in.push_back(immediate(id));
         for (NodeId i : n.inputs) in.push_back(source_of(i));
         reg_of[id] = emit(*n.op, in);
-        if (program.place(id).in == Place::In::slab) stores_.push_back({reg_of.at(id), program.place(id), false});
+        if (program.place(id).in == Place::In::slab)
+            stores_.push_back({reg_of.at(id), stream_of(program, unit, id), false});
     }
     assert(operand_nodes.size() <= kMostOperands);
-    collapse(program, unit, operand_nodes);
+    for (NodeId id : operand_nodes) operands_.push_back(stream_of(program, unit, id));
+    collapse(unit);
     merge_products();
     choose_direct_stores();
 }
@@ -121,17 +124,16 @@ void TileGroup::merge_products() {
     std::vector<char> gone(code_.size(), 0);
     auto varies = [](const Source& s) { return s.from != From::immediate; };
     for (Instruction& i : code_) {
-        if (i.op != "add" && i.op != "sub") continue;
-        for (int k = 0; k < 2; ++k) {
-            if (i.in[k].from != From::reg || uses[std::size_t(i.in[k].index)] != 1) continue;
+        for (int k = 0; k < 2 && k < i.n_in; ++k) {
+            const core::TileFn together = i.op->onto_product[std::size_t(k)];
+            if (!together || i.in[k].from != From::reg || uses[std::size_t(i.in[k].index)] != 1) continue;
             const auto product = std::size_t(i.in[k].index); // before allocation, registers count instructions
             const Instruction& p = code_[product];
-            if (p.op != "mul" || !(varies(p.in[0]) || varies(p.in[1]))) continue;
+            if (!p.op->product || p.n_in != 2 || !(varies(p.in[0]) || varies(p.in[1]))) continue;
             const bool swap = !varies(p.in[1]);
             const Source other = i.in[1 - k], a = p.in[swap ? 1 : 0], b = p.in[swap ? 0 : 1];
-            if (b.from == From::operand && !operands_[std::size_t(b.index)].full) continue;
-            const char* name = i.op == "add" ? "mul_add" : k == 0 ? "mul_sub" : "neg_mul_add";
-            i = Instruction{binary_tile(name), 3, {a, b, other}, i.reg, -1, name};
+            if (b.from == From::operand && !operands_[std::size_t(b.index)].dense) continue;
+            i = Instruction{p.op, together, 3, {a, b, other}, i.reg};
             gone[product] = 1;
             break;
         }
@@ -153,8 +155,8 @@ void TileGroup::choose_direct_stores() {
         for (std::size_t i = 0; i < code_.size(); ++i)
             for (int in = 0; in < code_[i].n_in; ++in) {
                 if (code_[i].in[in].from != From::operand) continue;
-                const Operand& o = operands_[std::size_t(code_[i].in[in].index)];
-                needed |= o.place == s.place && (i > maker || !o.full);
+                const Stream& o = operands_[std::size_t(code_[i].in[in].index)];
+                needed |= o.place == s.to.place && (i > maker || !o.dense);
             }
         s.late = needed;
         if (!needed) code_[maker].direct = int(k);
@@ -163,26 +165,25 @@ void TileGroup::choose_direct_stores() {
 
 // Neighbouring dimensions become one where every operand steps through them as if they were; never across the end of
 // the rows that are summed.
-void TileGroup::collapse(const core::Program& program, const core::Unit& unit, const std::vector<NodeId>& external) {
-    const Dims& space = unit.space;
-    for (NodeId id : external) {
-        const Dims& d = program.node(id).dims;
-        operands_.push_back({program.place(id), core::strides_over(d, space), d.numel() == 1, d == space});
-    }
-    std::vector<std::vector<std::int64_t>> strides(operands_.size());
+void TileGroup::collapse(const core::Unit& unit) {
+    const core::Dims& space = unit.space;
+    std::vector<Stream*> streams;
+    for (Stream& o : operands_) streams.push_back(&o);
+    for (Store& s : stores_) streams.push_back(&s.to);
+    std::vector<std::vector<std::int64_t>> strides(streams.size());
     std::int64_t after = 1; // values behind dimension i
     for (int i = space.rank - 1; i >= 0; --i) {
         if (space[i] == 1) continue;
         const auto u = std::size_t(i);
         bool merge = !dims_.empty() && !(sums_.size() && after == row_);
-        for (std::size_t o = 0; merge && o < operands_.size(); ++o)
-            merge = operands_[o].strides[u] == strides[o].back() * dims_.back();
+        for (std::size_t o = 0; merge && o < streams.size(); ++o)
+            merge = streams[o]->strides[u] == strides[o].back() * dims_.back();
         after *= space[i];
         if (merge) {
             dims_.back() *= space[i];
         } else {
             dims_.push_back(space[i]);
-            for (std::size_t o = 0; o < operands_.size(); ++o) strides[o].push_back(operands_[o].strides[u]);
+            for (std::size_t o = 0; o < streams.size(); ++o) strides[o].push_back(streams[o]->strides[u]);
         }
     }
     if (dims_.empty()) {
@@ -190,10 +191,8 @@ void TileGroup::collapse(const core::Program& program, const core::Unit& unit, c
         for (auto& s : strides) s.push_back(1);
     }
     std::reverse(dims_.begin(), dims_.end());
-    for (std::size_t o = 0; o < operands_.size(); ++o) {
-        std::reverse(strides[o].begin(), strides[o].end());
-        std::copy(strides[o].begin(), strides[o].end(), operands_[o].strides.begin());
-    }
+    for (std::size_t o = 0; o < streams.size(); ++o)
+        std::copy(strides[o].rbegin(), strides[o].rend(), streams[o]->strides.begin());
     run_ = dims_.back();
 }
 
@@ -269,7 +268,7 @@ void TileGroup::process(const Memory& memory, std::int64_t begin, std::int64_t e
 }
 
 // Fills `to` with the values of an operand that is broadcast over short runs.
-void TileGroup::expand(const float* base, const Operand& o, std::int64_t at, std::int64_t n, float* to) const {
+void TileGroup::expand(const float* base, const Stream& o, std::int64_t at, std::int64_t n, float* to) const {
     const std::size_t outer = dims_.size() - 1;
     std::int64_t index[core::kMaxRank] = {};
     std::int64_t run = at / run_, offset = 0;
@@ -290,30 +289,41 @@ void TileGroup::expand(const float* base, const Operand& o, std::int64_t at, std
     }
 }
 
-// Within one long run an operand is either contiguous or one value.
-const float* TileGroup::find(const float* base, const Operand& o, std::int64_t at, bool& scalar) const {
+// Where value number `at` of the space lies.
+std::int64_t TileGroup::offset(const Stream& s, std::int64_t at) const {
+    if (s.dense && s.compact) return at;
     const std::size_t outer = dims_.size() - 1;
-    std::int64_t run = at / run_, offset = at % run_ * o.strides[outer];
-    for (std::size_t d = outer; d-- > 0; run /= dims_[d]) offset += run % dims_[d] * o.strides[d];
-    scalar = o.strides[outer] == 0;
-    return base + offset;
+    std::int64_t run = at / run_, to = at % run_ * s.strides[outer];
+    for (std::size_t d = outer; d-- > 0; run /= dims_[d]) to += run % dims_[d] * s.strides[d];
+    return to;
+}
+
+// The next tile comes into the cache while this one is computed. Streams of tiles are too short, and too many at a
+// time, for the processor to see them coming; an Adam update takes four in and three out.
+void TileGroup::fetch_ahead(const float* base, const Stream& s, std::int64_t at) const {
+    constexpr std::int64_t kLine = 16;
+    if (at >= total_) return;
+    const float* from = base + offset(s, at);
+    const std::int64_t n = std::min(kTile, s.compact ? total_ - at : run_);
+    for (std::int64_t i = 0; i < n; i += kLine) __builtin_prefetch(from + i);
 }
 
 void TileGroup::tile(Worker& w, const Memory& memory, std::int64_t at, std::int64_t n) {
     const float* operand[kMostOperands];
     bool scalar[kMostOperands];
     for (std::size_t k = 0; k < operands_.size(); ++k) {
-        const Operand& o = operands_[k];
+        const Stream& o = operands_[k];
         const float* base = memory.at(o.place);
         scalar[k] = o.scalar;
         if (o.scalar) operand[k] = base;
-        else if (o.full) operand[k] = base + at, fetch_ahead(base, at + n, total_);
-        else if (run_ >= kTile / 2) operand[k] = find(base, o, at, scalar[k]);
+        else if (o.dense) operand[k] = base + offset(o, at), fetch_ahead(base, o, at + n);
+        else if (run_ >= kTile / 2) operand[k] = base + offset(o, at), scalar[k] = o.strides[dims_.size() - 1] == 0;
         else expand(base, o, at, n, w.expanded[k]), operand[k] = w.expanded[k];
     }
+    auto target = [&](const Store& s) { return memory.at(s.to.place) + offset(s.to, at); };
     for (const Instruction& i : code_) {
         float*& result = w.results[std::size_t(i.reg)];
-        result = i.direct < 0 ? w.registers[std::size_t(i.reg)] : memory.at(stores_[std::size_t(i.direct)].place) + at;
+        result = i.direct < 0 ? w.registers[std::size_t(i.reg)] : target(stores_[std::size_t(i.direct)]);
         core::TileCall call{{nullptr, nullptr, nullptr}, {false, false, false}, result, std::size_t(n)};
         for (int k = 0; k < i.n_in; ++k) {
             const auto index = std::size_t(i.in[k].index);
@@ -330,7 +340,7 @@ void TileGroup::tile(Worker& w, const Memory& memory, std::int64_t at, std::int6
         i.tile(call);
     }
     for (const Store& s : stores_)
-        if (s.late) std::copy_n(w.results[std::size_t(s.reg)], n, memory.at(s.place) + at);
+        if (s.late) std::copy_n(w.results[std::size_t(s.reg)], n, target(s));
     if (!sums_.empty()) add_rows(w, memory, at, n);
 }
 

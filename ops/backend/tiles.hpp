@@ -2,8 +2,8 @@
 // through all instructions, and what other units need is written; row sums are added up on the way.
 #pragma once
 
+#include <array>
 #include <cstdint>
-#include <string_view>
 #include <vector>
 
 #include "core/base/memory.hpp"
@@ -38,22 +38,24 @@ private:
         int index;
     };
     struct Instruction {
+        const core::Op* op;
         core::TileFn tile;
         int n_in;
         Source in[3];
         int reg;         ///< where the result goes
         int direct = -1; ///< the store that receives it without a copy
-        std::string_view op;
     };
-    /// Something read from memory: how far to step along each collapsed dimension.
-    struct Operand {
+    /// A value in memory: how far to step along each collapsed dimension.
+    struct Stream {
         core::Place place;
         std::array<std::int64_t, core::kMaxRank> strides;
-        bool scalar, full;
+        bool scalar;  ///< one value for all
+        bool dense;   ///< a value of its own for each of the space
+        bool compact; ///< and these without gaps
     };
     struct Store {
         int reg;
-        core::Place place;
+        Stream to;
         bool late; ///< copied when the tile is done: it writes over an operand, or another store got the value directly
     };
     struct RowSum {
@@ -68,18 +70,20 @@ private:
     };
 
     void lower(const core::Program& program, const core::Unit& unit);
-    void collapse(const core::Program& program, const core::Unit& unit, const std::vector<core::NodeId>& external);
+    Stream stream_of(const core::Program& program, const core::Unit& unit, core::NodeId id) const;
+    void collapse(const core::Unit& unit);
     void merge_products();
     void choose_direct_stores();
     void allocate_registers();
     void process(const Memory& memory, std::int64_t begin, std::int64_t end, int thread);
     void tile(Worker& w, const Memory& memory, std::int64_t at, std::int64_t n);
-    void expand(const float* base, const Operand& o, std::int64_t at, std::int64_t n, float* to) const;
-    const float* find(const float* base, const Operand& o, std::int64_t at, bool& scalar) const;
+    void expand(const float* base, const Stream& o, std::int64_t at, std::int64_t n, float* to) const;
+    std::int64_t offset(const Stream& s, std::int64_t at) const;
+    void fetch_ahead(const float* base, const Stream& s, std::int64_t at) const;
     void add_rows(Worker& w, const Memory& memory, std::int64_t at, std::int64_t n);
 
     std::vector<Instruction> code_;
-    std::vector<Operand> operands_;
+    std::vector<Stream> operands_;
     std::vector<float> immediates_;
     std::vector<Store> stores_;
     std::vector<RowSum> sums_;

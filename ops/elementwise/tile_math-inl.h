@@ -14,7 +14,7 @@
 #include <cstring>
 #include <limits>
 
-#include "core/graph/op.hpp"
+#include "ops/support.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace elbo::ops::HWY_NAMESPACE {
@@ -161,6 +161,85 @@ HWY_INLINE void Map2(const core::TileCall& c, F f) {
     if (c.scalar[0]) return Map2As<true, false>(c, f);
     if (c.scalar[1]) return Map2As<false, true>(c, f);
     Map2As<false, false>(c, f);
+}
+
+/// out[i] = f(d, in[0][i], in[1][i], in[2][i]).
+template <class F>
+HWY_INLINE void Map3(const core::TileCall& c, F f) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    std::size_t i = 0;
+    auto load = [&](int k) HWY_ATTR { return c.scalar[k] ? hn::Set(d, *c.in[k]) : hn::LoadU(d, c.in[k] + i); };
+    for (; i + lanes <= c.n; i += lanes) hn::StoreU(f(d, load(0), load(1), load(2)), d, c.out + i);
+    if (i == c.n) return;
+    HWY_ALIGN float x[3][kMostLanes] = {}, y[kMostLanes];
+    for (int k = 0; k < 3; ++k)
+        for (std::size_t j = 0; j < c.n - i; ++j) x[k][j] = c.scalar[k] ? *c.in[k] : c.in[k][i + j];
+    hn::Store(f(d, hn::Load(d, x[0]), hn::Load(d, x[1]), hn::Load(d, x[2])), d, y);
+    std::memcpy(c.out + i, y, (c.n - i) * sizeof(float));
+}
+
+// A product and a sum in one pass, for the interpreter of fused groups (ops/backend/tiles.cpp): a * b with in[2] as c.
+template <bool kScalarA, bool kScalarC, class F>
+HWY_INLINE void MapProductAs(const core::TileCall& c, F f) {
+    const FloatTag d;
+    const std::size_t lanes = hn::Lanes(d);
+    const auto a0 = hn::Set(d, *c.in[0]), c0 = hn::Set(d, *c.in[2]);
+    const float *const in0 = c.in[0], *const in1 = c.in[1], *const in2 = c.in[2];
+    float* const out = c.out;
+    const std::size_t whole = c.n / lanes * lanes;
+    std::size_t i = 0;
+    for (; i < whole; i += lanes)
+        hn::StoreU(
+            f(kScalarA ? a0 : hn::LoadU(d, in0 + i), hn::LoadU(d, in1 + i), kScalarC ? c0 : hn::LoadU(d, in2 + i)), d,
+            out + i);
+    if (i == c.n) return;
+    HWY_ALIGN float x[kMostLanes] = {}, y[kMostLanes] = {}, z[kMostLanes] = {};
+    const std::size_t bytes = (c.n - i) * sizeof(float);
+    if (!kScalarA) std::memcpy(x, c.in[0] + i, bytes);
+    std::memcpy(y, c.in[1] + i, bytes);
+    if (!kScalarC) std::memcpy(z, c.in[2] + i, bytes);
+    hn::Store(f(kScalarA ? a0 : hn::Load(d, x), hn::Load(d, y), kScalarC ? c0 : hn::Load(d, z)), d, x);
+    std::memcpy(c.out + i, x, bytes);
+}
+
+template <class F>
+HWY_INLINE void MapProduct(const core::TileCall& c, F f) {
+    if (c.n == 0) return;
+    if (c.scalar[0]) return c.scalar[2] ? MapProductAs<true, true>(c, f) : MapProductAs<true, false>(c, f);
+    c.scalar[2] ? MapProductAs<false, true>(c, f) : MapProductAs<false, false>(c, f);
+}
+
+/// The loop over the SIMD line of an op.
+template <class Op>
+void Tile(const core::TileCall& c) {
+    if constexpr (Op::arity == 1) Map1(c, [](auto d, auto x) HWY_ATTR { return Op::simd(d, x); });
+    if constexpr (Op::arity == 2) Map2(c, [](auto d, auto x, auto y) HWY_ATTR { return Op::simd(d, x, y); });
+    if constexpr (Op::arity == 3) Map3(c, [](auto d, auto x, auto y, auto z) HWY_ATTR { return Op::simd(d, x, y, z); });
+}
+
+/// The same where the first, or second, operand is the product a * b and the other is c.
+template <class Op>
+void TileOntoFirst(const core::TileCall& call) {
+    MapProduct(call, [](auto a, auto b, auto c) HWY_ATTR { return Op::onto_first(a, b, c); });
+}
+template <class Op>
+void TileOntoSecond(const core::TileCall& call) {
+    MapProduct(call, [](auto a, auto b, auto c) HWY_ATTR { return Op::onto_second(a, b, c); });
+}
+
+template <class Op>
+Tiles TilesOf() {
+    using V = hn::Vec<FloatTag>;
+    if constexpr (requires(V v) { Op::onto_first(v, v, v); })
+        return {Tile<Op>, {TileOntoFirst<Op>, TileOntoSecond<Op>}};
+    else return {Tile<Op>};
+}
+
+/// What a file exports: the loops of its ops for this instruction set, in the order of its list.
+template <class... Ops>
+std::array<Tiles, sizeof...(Ops)> TilesOf(OpList<Ops...>) {
+    return {TilesOf<Ops>()...};
 }
 
 } // namespace elbo::ops::HWY_NAMESPACE

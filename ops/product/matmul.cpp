@@ -1,4 +1,4 @@
-// The product of two matrices; oneDNN runs it (ops/backend/dnnl).
+// The product of two matrices; a library runs it (ops/backend).
 #include "ops/support.hpp"
 
 namespace elbo::ops {
@@ -11,7 +11,8 @@ constexpr AttributeSpec kMatmul[] = {{"transpose_a", AttributeType::boolean}, {"
 struct Matmul : WithoutTile, WithoutKernel {
     static constexpr auto name = "matmul";
     static constexpr int arity = 2;
-    static constexpr Runs runs = Runs::matmul;
+    static constexpr Runs runs = Runs::library;
+    static constexpr auto between = " · ";
     static std::span<const AttributeSpec> attributes() { return kMatmul; }
     static Dims shape(const ShapeCall& c) {
         const Dims &a = c.in[0], &b = c.in[1];
@@ -37,10 +38,24 @@ struct Matmul : WithoutTile, WithoutKernel {
                 for (std::int64_t j = 0; j < n; ++j) c.out[i * n + j] += a * c.in[1][tb ? j * k + l : l * n + j];
             }
     }
+    static double flops(std::span<const Dims> in, const Dims& out) {
+        return out[0] == 0 ? 0 : 2 * double(out.numel()) * double(in[0].numel() / out[0]);
+    }
+    static std::vector<OpCase> cases() {
+        std::vector<OpCase> out;
+        const std::int64_t sizes[][3] = {{7, 13, 5}, {1, 17, 1}, {1, 1, 1}, {0, 3, 2},    {3, 0, 2},
+                                         {2, 3, 0},  {5, 1, 3},  {1, 7, 9}, {33, 65, 17}, {3, 513, 2}};
+        for (const auto& [m, k, n] : sizes)
+            for (bool ta : {false, true})
+                for (bool tb : {false, true})
+                    out.push_back({{ta ? Dims{k, m} : Dims{m, k}, tb ? Dims{n, k} : Dims{k, n}},
+                                   {Attribute::of("transpose_a", ta), Attribute::of("transpose_b", tb)}});
+        return out;
+    }
 };
 
-} // namespace
+const Registered registered(add_ops<Matmul>);
 
-void add_matmul(OpTable& table) { add_ops<Matmul>(table); }
+} // namespace
 
 } // namespace elbo::ops

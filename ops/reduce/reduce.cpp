@@ -60,6 +60,29 @@ void each_reduced(const Call& c, F f) {
     }
 }
 
+/// Ways to reduce; of_nothing: over axes without a value too, which not every reduction has a result for.
+std::vector<OpCase> reduction_cases(bool of_nothing) {
+    std::vector<OpCase> out;
+    auto add = [&](const Dims& d, const Dims& axes) {
+        for (bool keep : {false, true})
+            out.push_back({{d}, {Attribute::of("axes", axes), Attribute::of("keep", keep)}});
+    };
+    add({}, {});
+    add({1}, {0});
+    add({1, 1}, {0, 1});
+    add({3, 0}, {0});
+    add({0, 3}, {1});
+    if (of_nothing) add({0}, {0}), add({0, 3}, {0}), add({3, 0}, {1}), add({3, 0}, {0, 1});
+    for (const Dims& axes : {Dims{0}, Dims{1}, Dims{-1}, Dims{0, 1}, Dims{}}) add({7, 13}, axes);
+    add({1, 17}, {1});
+    for (const Dims& d : {Dims{3, 513}, Dims{2, 1000}, Dims{1000, 2}, Dims{70, 300}})
+        for (const Dims& axes : {Dims{0}, Dims{1}}) add(d, axes);
+    for (const Dims& axes : {Dims{0}, Dims{1}, Dims{2}, Dims{0, 2}, Dims{1, 2}, Dims{2, 1}, Dims{0, 1}, Dims{0, 1, 2}})
+        add({2, 3, 4}, axes);
+    for (const Dims& axes : {Dims{0, 2}, Dims{-1, -3}, Dims{3}, Dims{2, 3}}) add({2, 3, 1, 5}, axes);
+    return out;
+}
+
 enum class Layout { leading, trailing, mixed };
 
 /// A reduction over leading axes is [rows, cols] -> [cols], over trailing ones [rows, cols] -> [rows].
@@ -132,6 +155,10 @@ struct Sum : WithoutTile {
         each_reduced(c, [&](std::int64_t i, std::int64_t at) { c.out[at] += c.in[0][i]; });
     }
     static KernelFn kernel() { return sum_kernel; }
+    static double of_constant(double value, const Dims& in, const Dims& out) {
+        return out.numel() == 0 ? value : value * (double(in.numel()) / double(out.numel()));
+    }
+    static std::vector<OpCase> cases() { return reduction_cases(true); }
 };
 
 template <class Call, class T>
@@ -146,6 +173,7 @@ struct MaxOver : WithoutTile {
     static constexpr auto name = "max_over";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::kernel;
+    static constexpr std::array domains{Domain{Domain::Of::distinct}};
     static std::span<const AttributeSpec> attributes() { return kReduce; }
     static Dims shape(const ShapeCall& c) {
         const Dims out = reduced_shape(c);
@@ -163,10 +191,11 @@ struct MaxOver : WithoutTile {
     static KernelFn kernel() {
         return [](const KernelCall& c) { take_max(c, c.in[0], c.out); };
     }
+    static std::vector<OpCase> cases() { return reduction_cases(false); }
 };
 
-} // namespace
+const Registered registered(add_ops<Sum, MaxOver>);
 
-void add_reductions(OpTable& table) { add_ops<Sum, MaxOver>(table); }
+} // namespace
 
 } // namespace elbo::ops

@@ -29,10 +29,32 @@ struct Around {
     }
 };
 
+/// From one size to another.
+std::vector<OpCase> to_shape(std::initializer_list<std::pair<Dims, Dims>> all) {
+    std::vector<OpCase> out;
+    for (const auto& [from, to] : all) out.push_back({{from}, {Attribute::of("shape", to)}});
+    return out;
+}
+
+/// A size, an axis and what two numbers along it mean: a range to take, or what to add before and after.
+std::vector<OpCase> along_an_axis(std::string_view first, std::string_view second) {
+    const struct {
+        Dims d;
+        std::int64_t axis, a, b;
+    } all[] = {{{1}, 0, 0, 1},       {{1, 1}, 1, 0, 0},       {{0, 3}, 1, 1, 2},   {{3, 0}, 0, 1, 3},
+               {{7, 13}, 0, 2, 5},   {{7, 13}, 1, 3, 13},     {{1, 17}, -1, 0, 9}, {{2, 1000}, 1, 1, 514},
+               {{2, 3, 4}, 1, 1, 3}, {{2, 3, 1, 5}, 3, 0, 4}, {{7, 13}, -2, 0, 7}};
+    std::vector<OpCase> out;
+    for (const auto& [d, axis, a, b] : all)
+        out.push_back({{d}, {Attribute::of("axis", axis), Attribute::of(first, a), Attribute::of(second, b)}});
+    return out;
+}
+
 struct Reshape : WithoutKernel, WithoutTile {
     static constexpr auto name = "reshape";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::view;
+    static constexpr bool passes = true;
     static std::span<const AttributeSpec> attributes() { return kShape; }
     static Dims shape(const ShapeCall& c) {
         const Dims& to = c.attributes.integers("shape");
@@ -43,12 +65,26 @@ struct Reshape : WithoutKernel, WithoutTile {
     }
     static void gradient(Adjoint& a) { a.give(0, reshape(a.g, elbo::shape(a.x(0)))); }
     static void reference(const ReferenceCall& c) { std::copy_n(c.in[0], c.out_dims.numel(), c.out); }
+    static double of_constant(double value, const Dims&, const Dims&) { return value; }
+    static std::vector<OpCase> cases() {
+        return to_shape({{{}, {1, 1}},
+                         {{1}, {}},
+                         {{0}, {0, 3}},
+                         {{3, 0}, {0}},
+                         {{7, 13}, {91}},
+                         {{2, 3, 4}, {4, 6}},
+                         {{2, 1000}, {1000, 2}},
+                         {{1, 17}, {17, 1}},
+                         {{2, 3, 1, 5}, {30}},
+                         {{7, 13}, {7, 13}}});
+    }
 };
 
 struct BroadcastTo : WithoutKernel {
     static constexpr auto name = "broadcast_to";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::elementwise;
+    static constexpr bool passes = true, spreads = true;
     static std::span<const AttributeSpec> attributes() { return kShape; }
     static Dims shape(const ShapeCall& c) {
         const Dims& to = c.attributes.integers("shape");
@@ -57,9 +93,23 @@ struct BroadcastTo : WithoutKernel {
         return to;
     }
     static void gradient(Adjoint& a) { a.give(0, a.g); } // the sweep sums it back
-    static TileFn tile() { return unary_tile("copy"); }
+    static TileFn tile() { return copy_tile(); }
     static void reference(const ReferenceCall& c) {
         each_broadcast(c, [&](std::int64_t i, const auto& at) { c.out[i] = c.in[0][at[0]]; });
+    }
+    static double of_constant(double value, const Dims&, const Dims&) { return value; }
+    static std::vector<OpCase> cases() {
+        return to_shape({{{}, {}},
+                         {{}, {7, 13}},
+                         {{1}, {0}},
+                         {{3, 1}, {3, 0}},
+                         {{1, 1}, {1, 17}},
+                         {{13}, {7, 13}},
+                         {{7, 1}, {7, 13}},
+                         {{3, 1}, {3, 513}},
+                         {{1000}, {2, 1000}},
+                         {{3, 1}, {2, 3, 4}},
+                         {{4, 5}, {2, 3, 4, 5}}});
     }
 };
 
@@ -95,6 +145,7 @@ struct Slice : WithoutTile {
     static KernelFn kernel() {
         return [](const KernelCall& c) { copy(c, c.in[0], c.out); };
     }
+    static std::vector<OpCase> cases() { return along_an_axis("begin", "end"); }
 };
 
 struct Pad : WithoutTile {
@@ -132,10 +183,11 @@ struct Pad : WithoutTile {
     static KernelFn kernel() {
         return [](const KernelCall& c) { copy(c, c.in[0], c.out); };
     }
+    static std::vector<OpCase> cases() { return along_an_axis("before", "after"); }
 };
 
-} // namespace
+const Registered registered(add_ops<Reshape, BroadcastTo, Slice, Pad>);
 
-void add_shapes(OpTable& table) { add_ops<Reshape, BroadcastTo, Slice, Pad>(table); }
+} // namespace
 
 } // namespace elbo::ops

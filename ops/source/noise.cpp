@@ -87,8 +87,6 @@ void NoiseFill(bool normal, core::Noise noise, std::uint32_t stream, std::size_t
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-#include "ops/support.hpp"
-
 namespace elbo::ops {
 
 HWY_EXPORT(NoiseFill);
@@ -101,6 +99,7 @@ template <class Self, bool kNormal>
 struct NoiseOp : WithoutTile {
     static constexpr int arity = 0;
     static constexpr bool noise = true;
+    static constexpr auto why_no_gradient = "source";
     static constexpr Runs runs = Runs::kernel;
     static std::span<const AttributeSpec> attributes() { return kNoise; }
     static Dims shape(const ShapeCall& c) { return c.attributes.integers("shape"); }
@@ -128,9 +127,9 @@ struct UniformNoise : NoiseOp<UniformNoise, false> {
     static constexpr auto name = "uniform";
 };
 
-} // namespace
+const Registered registered(add_ops<Normal, UniformNoise>);
 
-void add_noise(OpTable& table) { add_ops<Normal, UniformNoise>(table); }
+} // namespace
 
 } // namespace elbo::ops
 #endif

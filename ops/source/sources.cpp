@@ -1,5 +1,5 @@
 // Nodes that take nothing in: constants, index ramps, tensors and inputs; and the two that stand at the edges of a
-// program, assign and stop_gradient.
+// program, assign and stop_gradient; and pack, which freezing adds.
 #include "ops/support.hpp"
 
 namespace elbo::ops {
@@ -8,7 +8,6 @@ namespace {
 
 constexpr AttributeSpec kShape[] = {{"shape", AttributeType::integers}};
 constexpr AttributeSpec kConstant[] = {{"value", AttributeType::real}, {"shape", AttributeType::integers}};
-constexpr AttributeSpec kGiven[] = {{"shape", AttributeType::integers}, {"name", AttributeType::integer}};
 
 Dims asked_shape(const ShapeCall& c) {
     const Dims& d = c.attributes.integers("shape");
@@ -21,11 +20,12 @@ Dims asked_shape(const ShapeCall& c) {
 struct Constant : WithoutKernel {
     static constexpr auto name = "constant";
     static constexpr int arity = 0;
+    static constexpr auto why_no_gradient = "source";
     static constexpr Runs runs = Runs::constant;
     static std::span<const AttributeSpec> attributes() { return kConstant; }
     static Dims shape(const ShapeCall& c) { return asked_shape(c); }
     static void gradient(Adjoint& a) { no_gradient(a); }
-    static TileFn tile() { return unary_tile("copy"); }
+    static TileFn tile() { return copy_tile(); }
     static void reference(const ReferenceCall& c) {
         std::fill(c.out, c.out + c.out_dims.numel(), c.attributes.real("value"));
     }
@@ -35,6 +35,7 @@ struct Constant : WithoutKernel {
 struct Iota : WithoutTile {
     static constexpr auto name = "iota";
     static constexpr int arity = 0;
+    static constexpr auto why_no_gradient = "source";
     static constexpr Runs runs = Runs::kernel;
     static std::span<const AttributeSpec> attributes() { return kShape; }
     static Dims shape(const ShapeCall& c) { return asked_shape(c); }
@@ -50,20 +51,20 @@ struct Iota : WithoutTile {
     }
 };
 
-/// Memory that outlives a run. The executors hand its values in; there is nothing to compute.
-template <class Self>
-struct Given : WithoutTile, WithoutKernel {
+/// Memory from outside a program. The tape gives it its shape and the executors hand its values in.
+template <Runs how>
+struct Given : WithoutAttributes, WithoutTile, WithoutKernel {
     static constexpr int arity = 0;
-    static constexpr Runs runs = Runs::given;
-    static std::span<const AttributeSpec> attributes() { return kGiven; }
-    static Dims shape(const ShapeCall& c) { return asked_shape(c); }
+    static constexpr Runs runs = how;
+    static constexpr auto why_no_gradient = "source";
+    static Dims shape(const ShapeCall&) { throw ShapeError{"is made by the host alone"}; }
     static void gradient(Adjoint& a) { no_gradient(a); }
     static void reference(const ReferenceCall&) {}
 };
-struct Tensor : Given<Tensor> {
+struct Tensor : Given<Runs::tensor> {
     static constexpr auto name = "tensor";
 };
-struct Input : Given<Input> {
+struct Input : Given<Runs::input> {
     static constexpr auto name = "input";
 };
 
@@ -72,12 +73,13 @@ struct Assign : WithoutAttributes, WithoutKernel {
     static constexpr auto name = "assign";
     static constexpr int arity = 2;
     static constexpr Runs runs = Runs::assign;
+    static constexpr auto why_no_gradient = "the end of a program";
     static Dims shape(const ShapeCall& c) {
         if (!(c.in[0] == c.in[1])) throw ShapeError{"shapes differ"};
         return c.in[0];
     }
     static void gradient(Adjoint& a) { no_gradient(a); }
-    static TileFn tile() { return unary_tile("copy"); }
+    static TileFn tile() { return copy_tile(); }
     static void reference(const ReferenceCall& c) { std::copy_n(c.in[1], c.out_dims.numel(), c.out); }
 };
 
@@ -85,13 +87,31 @@ struct StopGradient : WithoutAttributes, WithoutKernel, WithoutTile {
     static constexpr auto name = "stop_gradient";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::view;
+    static constexpr bool passes = true;
+    static constexpr auto why_no_gradient = "its purpose";
     static Dims shape(const ShapeCall& c) { return c.in[0]; }
     static void gradient(Adjoint& a) { no_gradient(a); }
     static void reference(const ReferenceCall& c) { std::copy_n(c.in[0], c.out_dims.numel(), c.out); }
+    static std::vector<OpCase> cases() {
+        std::vector<OpCase> out;
+        for (const Dims& d : {Dims{}, Dims{0, 3}, Dims{1}, Dims{7, 13}, Dims{2, 1000}, Dims{2, 3, 1, 5}})
+            out.push_back({{d}, {}});
+        return out;
+    }
 };
 
-} // namespace
+/// The same values as a backend wants them to lie. On paper nothing happens.
+struct Pack : WithoutAttributes, WithoutTile, WithoutKernel {
+    static constexpr auto name = "pack";
+    static constexpr int arity = 1;
+    static constexpr Runs runs = Runs::pack;
+    static Dims shape(const ShapeCall& c) { return c.in[0]; }
+    static void gradient(Adjoint& a) { a.give(0, a.g); }
+    static void reference(const ReferenceCall& c) { std::copy_n(c.in[0], c.out_dims.numel(), c.out); }
+};
 
-void add_sources(OpTable& table) { add_ops<Constant, Iota, Tensor, Input, Assign, StopGradient>(table); }
+const Registered registered(add_ops<Constant, Iota, Tensor, Input, Assign, StopGradient, Pack>);
+
+} // namespace
 
 } // namespace elbo::ops

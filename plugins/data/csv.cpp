@@ -80,16 +80,14 @@ struct Csv : DataSet {
             lines.check_rest();
             throw;
         }
-        return describe();
+        return found();
     }
 
-    void read(int split, const std::int64_t* rows, std::int64_t n, float* out) const override {
-        for (std::int64_t i = 0; i < n; ++i, out += width_)
-            std::copy_n(values_.data() + known(split, rows[i]) * width_, width_, out);
-    }
-
-    void labels(int split, const std::int64_t* rows, std::int64_t n, double* out) const override {
-        for (std::int64_t i = 0; labelled_ && i < n; ++i) out[i] = labels_[known(split, rows[i])];
+    void read(std::uint32_t field, int split, const std::int64_t* rows, std::int64_t n, float* out) const override {
+        const std::vector<float>& from = field == 0 ? values_ : labels_;
+        const std::size_t width = field == 0 ? width_ : 1;
+        for (std::int64_t i = 0; i < n; ++i, out += width)
+            std::copy_n(from.data() + known(split, rows[i]) * width, width, out);
     }
 
 private:
@@ -204,7 +202,7 @@ private:
             if (reading == Reading::number && !is_label && std::abs(v) > std::numeric_limits<float>::max())
                 reading = Reading::too_large;
             if (reading != Reading::number) refuse(lines, i, fields[i], reading);
-            if (is_label) labels_.push_back(v);
+            if (is_label) labels_.push_back(float(v));
             else values_.push_back(float(v));
         }
     }
@@ -224,32 +222,32 @@ private:
         lines.fail_at(lines.number(), at + text + " is not a number" + advice);
     }
 
-    elbo_rows describe() {
+    elbo_rows found() {
         count_ = values_.size() / width_;
         label_name_ = !labelled_ ? "" : names_.empty() ? "label" : names_[label_column_];
         std::replace(label_name_.begin(), label_name_.end(), ',', '_');
-        auto [low, high] = std::minmax_element(values_.begin(), values_.end());
-        elbo_rows rows{};
-        rows.size = sizeof rows;
-        rows.rank = 1;
-        rows.dims[0] = std::int64_t(width_);
-        rows.count[ELBO_TRAIN] = std::int64_t(count_);
-        rows.kind = ELBO_CONTINUOUS;
-        rows.labels = labelled_ ? 1 : 0;
-        rows.low = *low;
-        rows.high = *high;
-        rows.label_names = label_name_.c_str();
-        rows.files = path.c_str();
-        return rows;
+        auto range = [](const std::vector<float>& v) { return std::minmax_element(v.begin(), v.end()); };
+        auto [low, high] = range(values_);
+        fields_ = {describe("x", {std::int64_t(width_)}, ELBO_CONTINUOUS, *low, *high)};
+        if (labelled_) {
+            auto [first, last] = range(labels_);
+            constexpr float kMostClasses = 10000;
+            const bool classes =
+                *first >= 0 && *last < kMostClasses &&
+                std::all_of(labels_.begin(), labels_.end(), [](float v) { return v == std::floor(v); });
+            fields_.push_back(describe("labels", {1}, classes ? ELBO_CLASSES : ELBO_CONTINUOUS, classes ? 0 : *first,
+                                       *last, label_name_.c_str()));
+        }
+        return rows_of(fields_, std::int64_t(count_), 0, path.c_str());
     }
 
     char mark_ = ',';
     bool labelled_ = false;
     std::size_t columns_ = 0, width_ = 0, label_column_ = 0, count_ = 0;
     std::vector<std::string> names_;
-    std::vector<float> values_;
-    std::vector<double> labels_;
+    std::vector<float> values_, labels_;
     std::string label_name_;
+    std::vector<elbo_field> fields_;
 };
 
 ELBO_PLUGIN("csv", "1.0.0", "data/csv") { plugin.add<Csv>("csv", "tables of numbers in a CSV file, raw or gzip"); }

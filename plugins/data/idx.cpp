@@ -173,23 +173,19 @@ struct Idx : DataSet {
         if (fs::is_directory(from, ignored)) load_folder(from);
         else splits_[ELBO_TRAIN].load_from(from, labels_beside(from));
         check_splits();
-        return describe();
+        return found();
     }
 
-    void read(int split, const std::int64_t* rows, std::int64_t n, float* out) const override {
-        const Array& images = splits_[known(split)].images;
-        std::size_t width = images.width();
+    void read(std::uint32_t field, int split, const std::int64_t* rows, std::int64_t n, float* out) const override {
+        const Split& from = splits_[known(split)];
+        const Array& array = field == 0 ? from.images : from.labels;
+        const std::size_t width = array.width();
         for (std::int64_t i = 0; i < n; ++i, out += width) {
-            std::size_t at = known(images, split, rows[i]) * width;
-            if (images.type == u8) std::copy_n(images.bytes.data() + at, width, out);
+            const std::size_t at = known(array, split, rows[i]) * width;
+            if (array.type == u8) std::copy_n(array.bytes.data() + at, width, out);
             else
-                for (std::size_t k = 0; k < width; ++k) out[k] = float(images.value(at + k));
+                for (std::size_t k = 0; k < width; ++k) out[k] = float(array.value(at + k));
         }
-    }
-
-    void labels(int split, const std::int64_t* rows, std::int64_t n, double* out) const override {
-        const Array& labels = splits_[known(split)].labels;
-        for (std::int64_t i = 0; i < n; ++i) out[i] = labels.value(known(labels, split, rows[i]));
     }
 
 protected:
@@ -253,29 +249,33 @@ private:
     }
     static std::string describe(const Array& a) { return a.promise() + (a.type == u8 ? " bytes" : " 32 bit floats"); }
 
-    elbo_rows describe() {
-        const Array &train = splits_[ELBO_TRAIN].images, &test = splits_[ELBO_TEST].images;
-        elbo_rows rows{};
-        rows.size = sizeof rows;
-        for (std::size_t i = 1; i < train.dims.size(); ++i) rows.dims[rows.rank++] = train.dims[i];
-        if (rows.rank == 2) rows.dims[rows.rank++] = 1;
-        rows.count[ELBO_TRAIN] = train.count();
-        rows.count[ELBO_TEST] = test.count();
-        rows.kind = ELBO_CONTINUOUS;
-        rows.labels = splits_[ELBO_TRAIN].labels.count() ? 1 : 0;
-        rows.low = test.count() ? std::min(train.low, test.low) : train.low;
-        rows.high = test.count() ? std::max(train.high, test.high) : train.high;
-        rows.label_names = rows.labels ? "label" : "";
+    elbo_rows found() {
+        const Split &train = splits_[ELBO_TRAIN], &test = splits_[ELBO_TEST];
+        Shape dims(train.images.dims.begin() + 1, train.images.dims.end());
+        if (dims.size() == 2) dims.push_back(1);
+        auto range = [](const Array& a, const Array& b) {
+            return b.count() ? std::pair{std::min(a.low, b.low), std::max(a.high, b.high)} : std::pair{a.low, a.high};
+        };
+        const auto [low, high] = range(train.images, test.images);
+        fields_ = {elbo::describe("x", dims, ELBO_CONTINUOUS, low, high)};
+        if (train.labels.count())
+            fields_.push_back(elbo::describe("labels", {1}, ELBO_CLASSES, 0, largest_label(), "label"));
         files_.clear();
         for (const Split& s : splits_)
             for (const Array* a : {&s.images, &s.labels})
                 if (a->count()) (files_ += files_.empty() ? "" : "\n") += a->path;
-        rows.files = files_.c_str();
-        return rows;
+        return rows_of(fields_, train.images.count(), test.images.count(), files_.c_str());
+    }
+    double largest_label() const {
+        std::uint8_t most = 0;
+        for (const Split& s : splits_)
+            for (std::uint8_t b : s.labels.bytes) most = std::max(most, b);
+        return most;
     }
 
     Split splits_[ELBO_SPLITS];
     std::string files_;
+    std::vector<elbo_field> fields_;
 };
 
 struct Mnist : Idx {

@@ -91,35 +91,22 @@ struct Shapes : DataSet {
     }
 
     elbo_rows open() override {
-        elbo_rows rows{};
-        rows.size = sizeof rows;
-        rows.rank = 3;
-        rows.dims[0] = rows.dims[1] = size;
-        rows.dims[2] = 1;
-        rows.count[ELBO_TRAIN] = count;
-        rows.count[ELBO_TEST] = test_count;
-        rows.kind = ELBO_CONTINUOUS;
-        rows.labels = 5;
-        rows.low = 0;
-        rows.high = 1;
-        rows.label_names = "shape,scale,angle,x,y";
-        rows.files = "";
-        return rows;
+        fields_ = {describe("x", {size, size, 1}, ELBO_CONTINUOUS, 0, 1),
+                   describe("labels", {5}, ELBO_CONTINUOUS, 0, 2 * std::numbers::pi, "shape,scale,angle,x,y")};
+        return rows_of(fields_, count, test_count);
     }
 
-    void read(int split, const std::int64_t* rows, std::int64_t n, float* out) const override {
+    void read(std::uint32_t field, int split, const std::int64_t* rows, std::int64_t n, float* out) const override {
         static constexpr std::array drawers{draw<0>, draw<1>, draw<2>};
-        for (std::int64_t i = 0; i < n; ++i, out += size * size) {
-            Factors f = checked(split, rows[i]);
+        for (std::int64_t i = 0; i < n; ++i) {
+            const Factors f = checked(split, rows[i]);
+            if (field != 0) {
+                for (double v : {double(f.shape), f.scale, f.angle, f.x, f.y}) *out++ = float(v);
+                continue;
+            }
             std::fill_n(out, size * size, 0.0f);
             drawers[std::size_t(f.shape)](f, size, out);
-        }
-    }
-
-    void labels(int split, const std::int64_t* rows, std::int64_t n, double* out) const override {
-        for (std::int64_t i = 0; i < n; ++i) {
-            Factors f = checked(split, rows[i]);
-            for (double v : {double(f.shape), f.scale, f.angle, f.x, f.y}) *out++ = v;
+            out += size * size;
         }
     }
 
@@ -131,6 +118,8 @@ private:
                                     ", which has " + std::to_string(here));
         return factors_of(seed, split, row);
     }
+
+    std::vector<elbo_field> fields_;
 };
 
 ELBO_PLUGIN("shapes", "1.0.0", "data/shapes") {

@@ -3,7 +3,7 @@ using namespace elbo;
 
 /// Bernoulli on logits: -log p(x) = softplus(l) - l x. Grey targets in (0, 1) leave a floor of their entropy.
 struct Bernoulli : Likelihood {
-    std::string support() const override { return "0,1"; }
+    std::vector<double> support() const override { return {0, 1}; }
     Var nll(Var logits, Var x) const override { return sum_rows(softplus(logits) - logits * x); }
     Var mean(Var logits) const override { return sigmoid(logits); }
     Var sample(Var logits) const override { return greater(sigmoid(logits), uniform_like(logits)); }

@@ -4,7 +4,8 @@ using namespace elbo;
 /// Adam (Kingma and Ba 2015), eps outside the root as in PyTorch; with `decoupled`, weight decay as in AdamW
 /// (Loshchilov and Hutter 2019). 1 - beta^t is taken as -expm1(t log beta), which stays exact at the first steps.
 struct Adam : Optimizer {
-    double lr = 1e-3, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
+    Scheduled lr = 1e-3;
+    double beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weight_decay = 0;
     bool decoupled = false;
     void parameters(auto& p) {
         p("lr", lr, "learning rate", positive);
@@ -22,10 +23,10 @@ struct Adam : Optimizer {
         Var v1 = beta2 * v + (1 - beta2) * square(g);
         assign(m, m1);
         assign(v, v1);
-        Var rate = lr / correction(t, beta1);
+        Var rate = lr(p) / correction(t, beta1);
         Var scale = 1 / sqrt(correction(t, beta2));
         Var next = p - rate * (m1 / (sqrt(v1) * scale + eps));
-        return weight_decay > 0 && decoupled ? next - lr * weight_decay * p : next;
+        return weight_decay > 0 && decoupled ? next - lr(p) * weight_decay * p : next;
     }
 
 private:

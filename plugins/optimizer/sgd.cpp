@@ -3,7 +3,8 @@ using namespace elbo;
 
 /// Gradient descent, with momentum if asked for: v <- m v + g, p <- p - lr v (or lr (g + m v) after Nesterov 1983).
 struct Sgd : Optimizer {
-    double lr = 1e-3, momentum = 0, weight_decay = 0;
+    Scheduled lr = 1e-3;
+    double momentum = 0, weight_decay = 0;
     bool nesterov = false;
     void parameters(auto& p) {
         p("lr", lr, "learning rate", positive);
@@ -17,11 +18,11 @@ struct Sgd : Optimizer {
 
     Var update(Var p, Var g) const override {
         if (weight_decay > 0) g = g + weight_decay * p;
-        if (momentum == 0) return p - lr * g;
+        if (momentum == 0) return p - lr(p) * g;
         Var v = state("velocity", p);
         Var next = momentum * v + g;
         assign(v, next);
-        return p - lr * (nesterov ? g + momentum * next : next);
+        return p - lr(p) * (nesterov ? g + momentum * next : next);
     }
 };
 ELBO_PLUGIN("optimizer_sgd", "1.0.0", "optimizer/sgd") { plugin.add<Sgd>("sgd", "gradient descent, with momentum"); }

@@ -17,7 +17,7 @@ struct Vamp : Prior {
     Var log_prob(Var z) const override {
         const Shape s = shape(z);
         Vars q = mixture(z);
-        for (Var& p : q) p = reshape(p, {1, components, s[1]});
+        for (Var& p : q) p = reshape(p, with_leading({1, components}, p));
         Var each = the<Posterior>(z).log_prob(q, reshape(z, {s[0], 1, s[1]}));
         return log_sum_exp(each, 1) - std::log(double(components));
     }
@@ -29,19 +29,27 @@ struct Vamp : Prior {
         Var k = iota(like, {1, components});
         Var one_hot = (1 - greater(chosen, k)) * (1 - greater(k, chosen));
         Vars q = mixture(like);
-        for (Var& p : q) p = matmul(one_hot, p);
+        for (Var& p : q) p = reshape(matmul(one_hot, flatten(p)), with_leading({n}, p));
         return the<Posterior>(like).sample(q);
     }
 
 private:
-    /// Parameters of q(z|u_k), each [K, L]; pseudo-inputs are kept within the range of the data.
+    /// The shape of a parameter [K, ...] with K exchanged for other dimensions.
+    static Shape with_leading(Shape leading, Var p) {
+        const Shape s = shape(p);
+        leading.insert(leading.end(), s.begin() + 1, s.end());
+        return leading;
+    }
+
+    /// Parameters of q(z|u_k), each [K, ...]; pseudo-inputs are kept within the range of the data. The encoder is asked
+    /// on the side: its running statistics follow the data alone.
     Vars mixture(Var like) const {
         Shape u{components};
         for (std::int64_t d : data_shape(like)) u.push_back(d);
         const auto [low, high] = data_range(like);
         Var inputs =
             parameter(like, "pseudo_inputs", u, init == "data" ? Init::data_rows() : Init::normal(mean, deviation));
-        return the<Posterior>(like).parameters_of(the<Encoder>(like).features(clamp(inputs, low, high)));
+        return the<Posterior>(like).parameters_of(auxiliary<Encoder>(like).features(clamp(inputs, low, high)));
     }
 };
 ELBO_PLUGIN("prior_vamp", "1.0.0", "prior/vamp") {

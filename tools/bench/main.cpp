@@ -14,7 +14,7 @@
 #include "core/base/philox.hpp"
 #include "core/host/registry.hpp"
 #include "core/run/session.hpp"
-#include "ops/backend/executors.hpp"
+#include "ops/backend/backends.hpp"
 #include "ops/table.hpp"
 
 namespace {
@@ -84,9 +84,12 @@ int run(int argc, char** argv) {
 
     Registry registry;
     registry.add_default_places();
-    auto executor = elbo::ops::make_executor("dnnl", threads);
-    SessionSettings settings{found->second.latent, {28, 28, 1}, 0, 1, 1, 1 << 20};
-    Session session(parts_of(found->second, registry), settings, elbo::ops::table(), *executor);
+    auto backend = elbo::ops::make_backend("dnnl", threads);
+    SessionSettings settings;
+    settings.latent = found->second.latent;
+    settings.data = {28, 28, 1};
+    settings.steps_per_epoch = 1 << 20;
+    Session session(parts_of(found->second, registry), settings, elbo::ops::table(), *backend);
     session.prepare(batch);
     std::vector<float> x(std::size_t(kBatches * batch * kValues));
     PhiloxSequence draw(0, stream_of("bench"));

@@ -17,6 +17,20 @@ std::string duration(double seconds) {
                      : fmt::format("{}:{:02}", s / 60, s % 60);
 }
 
+// " test -elbo 105.7 = recon 79.7 + kl 26.0 nats (z sampled)", then what is not part of the bound.
+std::string terms_text(const core::Evaluation& test) {
+    auto name = [](const core::EvaluatedTerm& t) {
+        return (t.name == "reconstruction" ? "recon" : t.name) + (t.estimated ? "(estimate)" : "");
+    };
+    std::string bound, rest;
+    for (const core::EvaluatedTerm& t : test.terms) {
+        if (t.bound) bound += fmt::format("{}{} {:.3f}", bound.empty() ? "" : " + ", name(t), t.value);
+        else rest += fmt::format("  {}{} {:.3f}", rest.empty() ? "test " : "", name(t), t.value);
+    }
+    if (bound.empty()) return rest;
+    return fmt::format("  test -elbo {:.3f} = {} nats (z sampled)", *test.negative_elbo(), bound) + rest;
+}
+
 } // namespace
 
 Console::Console(const core::Run& run, const core::Session& session, std::int64_t epochs)
@@ -43,13 +57,7 @@ void Console::step(const core::Progress& p, std::int64_t batches_per_epoch, doub
 void Console::epoch(const core::EpochSummary& s) {
     std::string line = fmt::format("epoch {}/{}  train loss {:.3f}", s.epoch, epochs_, s.loss);
     if (s.test.rows > 0) {
-        if (s.test.negative_elbo()) {
-            line += fmt::format("  test -elbo {:.3f} = recon {:.3f} + kl{} {:.3f} nats (z sampled)",
-                                *s.test.negative_elbo(), *s.test.reconstruction,
-                                s.test.kl_estimated ? "(estimate)" : "", *s.test.kl);
-        } else if (s.test.reconstruction) {
-            line += fmt::format("  test recon {:.3f}", *s.test.reconstruction);
-        }
+        line += terms_text(s.test);
         line += fmt::format("  sq.err {:.3f} (z mean)  active {}/{}", s.test.squared_error, s.test.active,
                             s.test.code_variance.size());
     }

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/base/error.hpp"
+#include "core/data/batches.hpp"
 #include "core/files/picture.hpp"
 #include "core/run/resolve.hpp"
 #include "tools/runner/results.hpp"
@@ -44,26 +45,22 @@ bool is_picture(const fs::path& file, const core::Dims& row, std::int64_t count,
     return true;
 }
 
-bool can_sample(core::Session& session) {
-    const auto uses = core::used_kinds(session.part("model").property("uses").value_or(""));
-    return std::any_of(uses.begin(), uses.end(), [](const core::UsedKind& k) { return k.kind == "prior"; });
-}
-
 void draw_reconstructions(const fs::path& file, core::Session& session, const core::Rows& rows, Split split,
                           std::int64_t first, std::int64_t count) {
-    const std::vector<float> x = values_of(rows, split, first, count);
-    session.run("reconstruct", x.data(), count, 1);
     const Look l(session.settings());
-    core::write_png(file, core::pairs(x, session.output("reconstruct"), count, l.height, l.width, l.channels, 16, l.low,
-                                      l.high, l.scale, 2));
+    core::for_batches(rows, session.fields(), split, first, count, count, [&](const core::RowsInMemory& b) {
+        session.run("reconstruct", b.x.data(), b.n, 1, b.fields);
+        core::write_png(file, core::pairs(b.x, session.output("reconstruct"), count, l.height, l.width, l.channels, 16,
+                                          l.low, l.high, l.scale, 2));
+    });
 }
 
-void draw_samples(const fs::path& file, core::Session& session, std::int64_t count, std::uint64_t seed) {
-    session.run("sample", nullptr, count, seed);
+void draw_samples(const fs::path& file, core::Session& session, std::int64_t count, std::uint64_t seed,
+                  std::optional<std::int64_t> label) {
     const Look l(session.settings());
     const int columns = int(std::ceil(std::sqrt(double(count))));
-    core::write_png(file, core::sheet(session.output("sample"), count, l.height, l.width, l.channels, columns, l.low,
-                                      l.high, l.scale, 2));
+    core::write_png(file, core::sheet(samples_of(session, count, seed, label), count, l.height, l.width, l.channels,
+                                      columns, l.low, l.high, l.scale, 2));
 }
 
 void draw_pictures(const core::Run& run, core::Session& session, const core::Rows& rows) {
@@ -71,7 +68,7 @@ void draw_pictures(const core::Run& run, core::Session& session, const core::Row
     const Split split = rows.count(Split::test) > 0 ? Split::test : Split::train;
     draw_reconstructions(run.folder() / "pictures" / "reconstructions.png", session, rows, split, 0,
                          std::min<std::int64_t>(32, rows.count(split)));
-    if (can_sample(session)) draw_samples(run.folder() / "pictures" / "samples.png", session, 64, 1);
+    if (session.can("sample")) draw_samples(run.folder() / "pictures" / "samples.png", session, 64, 1);
 }
 
 } // namespace elbo::tools

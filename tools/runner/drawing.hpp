@@ -13,13 +13,12 @@ bool is_image(const core::Dims& row);
 /// True when the file is to be a picture. Throws Error (usage) when rows of that kind cannot be shown, or when `count`
 /// is too many, naming the flag that asked for them.
 bool is_picture(const std::filesystem::path& file, const core::Dims& row, std::int64_t count, const std::string& flag);
-/// True when the model draws from a prior.
-bool can_sample(core::Session& session);
 
 void draw_reconstructions(const std::filesystem::path& file, core::Session& session, const core::Rows& rows,
                           core::Split split, std::int64_t first, std::int64_t count);
-void draw_samples(const std::filesystem::path& file, core::Session& session, std::int64_t count, std::uint64_t seed);
-/// Reconstructions of the first rows of the split, and samples where the model has a prior, into RUN/pictures.
+void draw_samples(const std::filesystem::path& file, core::Session& session, std::int64_t count, std::uint64_t seed,
+                  std::optional<std::int64_t> label = {});
+/// Reconstructions of the first rows of the split, and samples where the model has some, into RUN/pictures.
 void draw_pictures(const core::Run& run, core::Session& session, const core::Rows& rows);
 
 } // namespace elbo::tools

@@ -53,36 +53,21 @@ std::string help() {
 
 namespace {
 
-// The model and every kind of part beside it, each with the name that was given or the one it falls back to.
-std::vector<core::UsedKind> chosen_kinds(const Arguments& arguments, core::Registry& registry) {
-    auto chosen = [&](const std::string& kind, const std::string& fallback) {
-        std::string name = fallback;
-        for (const auto& s : arguments.settings)
-            if (s.key == kind) name = s.value;
-        return core::UsedKind{kind, name};
-    };
-    core::Part model(registry.find("model", arguments.operand), {});
-    std::vector<core::UsedKind> kinds{{"model", arguments.operand}};
-    for (const auto& k : core::used_kinds(model.property("uses").value_or("")))
-        kinds.push_back(chosen(k.kind, k.fallback));
-    kinds.push_back(chosen("optimizer", "adam"));
-    kinds.push_back(chosen("data", ""));
-    return kinds;
-}
-
-std::string part_help(const std::string& kind, const std::string& name, core::Registry& registry) {
-    std::string out = fmt::format("\n--{} <{}>", kind, fmt::join(registry.names(kind), "|"));
-    if (name.empty()) return out + "  (must be chosen)\n";
-    const auto& info = registry.find(kind, name);
-    return out + fmt::format("  here: {}, {}\n", info.name, info.summary) + parameter_lines(kind, info.parameters);
+std::string part_help(const core::Role& r, core::Registry& registry) {
+    std::string out = fmt::format("\n--{} <{}>", r.role, fmt::join(registry.names(r.kind), "|"));
+    if (!r.info) return out + "  (must be chosen)\n";
+    return out + fmt::format("  here: {}, {}\n", r.info->name, r.info->summary) +
+           parameter_lines(r.role, r.info->parameters);
 }
 
 std::string settings_help(const Arguments& arguments, core::Registry& registry) {
     std::string out = "\nthe run:\n" + parameter_lines("", core::declared<core::RunConfig>());
     if (arguments.operand.empty()) return out + "\nName a model to see the parameters of its parts.\n";
-    for (const auto& k : chosen_kinds(arguments, registry)) {
-        out += part_help(k.kind, k.fallback, registry);
-        if (k.kind == "data") out += parameter_lines("data", core::declared<core::DataOptions>());
+    std::vector<core::GivenSetting> given = arguments.settings;
+    given.push_back({"model", arguments.operand, "train " + arguments.operand});
+    for (const core::Role& r : core::roles_of(given, registry)) {
+        out += part_help(r, registry);
+        if (r.kind == "data") out += parameter_lines("data", core::declared<core::DataOptions>());
     }
     return out;
 }

@@ -13,13 +13,16 @@ namespace elbo::tools {
 struct OpenRun {
     core::Run run;
     core::RunConfig config;
-    std::unique_ptr<core::Executor> executor;
+    std::unique_ptr<core::Backend> backend;
     core::Assembly assembly;
     core::Progress progress;
 
     core::Session& session() const { return *assembly.session; }
     const core::Rows& rows() const { return *assembly.rows; }
 };
+
+/// A line for whoever waits, on standard error.
+void tell(const std::string& line);
 
 /// The run that the operand names, with the weights of its newest checkpoint; the run's own numbers that were given as
 /// flags (--threads, --epochs) win. Throws Error (data) without a checkpoint, unless `untrained` is allowed.

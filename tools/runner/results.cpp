@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "core/base/error.hpp"
+#include "core/data/batches.hpp"
 #include "core/files/arrays.hpp"
 
 namespace elbo::tools {
@@ -26,26 +27,39 @@ Split split_of(const Arguments& arguments, const core::Rows& rows) {
     return split;
 }
 
-std::vector<float> values_of(const core::Rows& rows, Split split, std::int64_t first, std::int64_t count) {
-    std::vector<float> x(std::size_t(count * rows.values()));
-    std::vector<std::int64_t> which(static_cast<std::size_t>(count));
-    std::iota(which.begin(), which.end(), first);
-    rows.read(split, which, x.data());
-    return x;
-}
-
 std::vector<float> outputs_of(const OpenRun& open, const std::string& purpose, Split split, std::int64_t first,
                               std::int64_t count) {
     std::vector<float> all;
     std::uint64_t step = 0;
-    for (std::int64_t at = 0; at < count; at += open.config.batch) {
-        const std::int64_t n = std::min(open.config.batch, count - at);
-        const std::vector<float> x = values_of(open.rows(), split, first + at, n);
-        open.session().run(purpose, x.data(), n, ++step);
-        const auto out = open.session().output(purpose);
-        all.insert(all.end(), out.begin(), out.end());
-    }
+    core::Session& session = open.session();
+    core::for_batches(open.rows(), session.fields(), split, first, count, open.config.batch,
+                      [&](const core::RowsInMemory& b) {
+                          session.run(purpose, b.x.data(), b.n, ++step, b.fields);
+                          const auto out = session.output(purpose);
+                          all.insert(all.end(), out.begin(), out.end());
+                      });
     return all;
+}
+
+std::vector<float> samples_of(core::Session& session, std::int64_t count, std::uint64_t seed,
+                              std::optional<std::int64_t> label) {
+    std::vector<std::vector<float>> values;
+    std::vector<const float*> fields;
+    for (const std::string& name : session.fields()) {
+        const auto& all = session.settings().fields;
+        const auto f = std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.name == name; });
+        std::vector<float> v(std::size_t(count * f->dims.numel()));
+        if (label && (*label < 0 || *label >= f->classes))
+            throw Error(Exit::usage, fmt::format("--label: there are classes 0..{}", f->classes - 1));
+        for (std::size_t i = 0; f->classes > 0 && i < v.size(); ++i)
+            v[i] = float(label ? *label : std::int64_t(i) % f->classes);
+        values.push_back(std::move(v));
+    }
+    if (label && values.empty()) throw Error(Exit::usage, "--label: the model takes no classes");
+    for (const auto& v : values) fields.push_back(v.data());
+    session.run("sample", nullptr, count, seed, fields.data());
+    const auto x = session.output("sample");
+    return {x.begin(), x.end()};
 }
 
 fs::path out_file(const Arguments& arguments, const OpenRun& open, const std::string& fallback,

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,11 +15,14 @@ namespace elbo::tools {
 core::Split split_of(const Arguments& arguments, const core::Rows& rows);
 std::string name_of(core::Split split);
 
-/// Rows first .. first+count.
-std::vector<float> values_of(const core::Rows& rows, core::Split split, std::int64_t first, std::int64_t count);
 /// What a purpose gives for rows first .. first+count, computed in batches.
 std::vector<float> outputs_of(const OpenRun& open, const std::string& purpose, core::Split split, std::int64_t first,
                               std::int64_t count);
+
+/// New examples. A model that takes classes gets them in turn, or `label` for all. Throws Error (usage) for a class
+/// that the data does not have.
+std::vector<float> samples_of(core::Session& session, std::int64_t count, std::uint64_t seed,
+                              std::optional<std::int64_t> label = {});
 
 /// --out, or `fallback` in the run's folder. Throws Error (usage) for another ending, so that it is said before
 /// anything is computed.

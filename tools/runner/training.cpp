@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/run/trainer.hpp"
-#include "ops/backend/executors.hpp"
+#include "ops/backend/backends.hpp"
 #include "tools/runner/console.hpp"
 #include "tools/runner/drawing.hpp"
 #include "tools/runner/results.hpp"

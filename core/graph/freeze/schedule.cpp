@@ -4,7 +4,7 @@
 #include <queue>
 #include <stdexcept>
 
-#include "core/graph/program.hpp"
+#include "core/graph/freeze/passes.hpp"
 
 namespace elbo::core::freezing {
 
@@ -17,7 +17,7 @@ public:
 
     void run() {
         for (std::size_t u = 0; u < p_.units.size(); ++u) {
-            for (NodeId in : reads(p_, p_.units[u])) depend(u, unit_[std::size_t(source(p_, in))]);
+            for (NodeId in : reads(p_, p_.units[u])) depend(u, unit_[source(p_, in)]);
         }
         updates_last();
         order();
@@ -32,21 +32,21 @@ private:
 
     // A tensor is overwritten only when everything else has read it and the guard has been checked.
     void updates_last() {
-        std::vector<std::vector<int>> readers(p_.nodes.size());
+        PerNode<std::vector<int>> readers(p_.nodes.size());
         for (std::size_t u = 0; u < p_.units.size(); ++u)
-            for (NodeId in : reads(p_, p_.units[u])) readers[std::size_t(source(p_, in))].push_back(int(u));
+            for (NodeId in : reads(p_, p_.units[u])) readers[source(p_, in)].push_back(int(u));
         for (std::size_t u = 0; u < p_.units.size(); ++u)
             for (NodeId id : p_.units[u].nodes) {
-                if (p_.node(id).op->runs != Runs::assign) continue;
-                for (int r : readers[std::size_t(p_.node(id).inputs[0])]) depend(u, r);
-                if (p_.guard >= 0) depend(u, unit_[std::size_t(source(p_, p_.guard))]);
+                if (p_.runs(id) != Runs::assign) continue;
+                for (int r : readers[p_.node(id).inputs[0]]) depend(u, r);
+                if (p_.guard >= 0) depend(u, unit_[source(p_, p_.guard)]);
             }
     }
 
     std::int64_t urgency(int u) const {
         const Unit& unit = p_.units[std::size_t(u)];
         for (NodeId id : unit.nodes)
-            if (p_.node(id).op->runs == Runs::assign) return -1;
+            if (p_.runs(id) == Runs::assign) return -1;
         return unit.nodes.front();
     }
 
@@ -69,7 +69,7 @@ private:
     }
 
     Program& p_;
-    std::vector<int> unit_;
+    PerNode<int> unit_;
     std::vector<std::vector<int>> after_;
     std::vector<int> waits_;
 };

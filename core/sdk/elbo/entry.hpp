@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstring>
+#include <deque>
 #include <exception>
 #include <memory>
 #include <string>
@@ -51,26 +52,35 @@ struct Bridge {
     }
     static void destroy(void* p) { delete self(p); }
 
-    static std::int32_t property(void* p, const char* key, char* text, std::uint32_t capacity) {
+    static std::int32_t property(void* p, const char* key, elbo_value* out) {
         std::int32_t status = 1;
         guarded(nullptr, [&] {
-            if (auto found = self(p)->property(key)) {
-                copy_text(text, capacity, *found);
-                status = 0;
-            }
+            std::optional<Fact> found = fact_of(*self(p), key);
+            if (!found) return;
+            static thread_local Fact kept; // lives until the next call
+            kept = std::move(*found);
+            *out = value_of(key, kept);
+            status = 0;
         });
         return status;
     }
 
-    static std::int32_t call(void* p, elbo_trace* trace, const char* method, const elbo_node* in, std::uint32_t n_in,
-                             elbo_node* out, std::uint32_t capacity, std::uint32_t* n_out) noexcept {
+    static std::int32_t call(void* p, elbo_trace* trace, const char* method, const char* argument, const elbo_node* in,
+                             std::uint32_t n_in, elbo_node* out, std::uint32_t capacity,
+                             std::uint32_t* n_out) noexcept {
         std::string message;
         try {
             Vars vars;
             for (std::uint32_t i = 0; i < n_in; ++i) vars.push_back({trace, in[i]});
-            Vars result = self(p)->call(method, vars);
+            const Vars result = run(*self(p), method, argument ? argument : "", vars);
             if (result.size() > capacity) throw std::length_error("too many results");
-            for (std::size_t i = 0; i < result.size(); ++i) out[i] = result[i].node;
+            for (std::size_t i = 0; i < result.size(); ++i) {
+                const In one = result[i];
+                if (recording_of(method, {&one, 1}, {nullptr, 0}) != trace)
+                    throw std::invalid_argument(std::string(method) +
+                                                " gives a Var that was kept from another recording");
+                out[i] = result[i].node;
+            }
             *n_out = std::uint32_t(result.size());
             return 0;
         } catch (const Refused&) {
@@ -87,15 +97,68 @@ struct Bridge {
     static std::int32_t open(void* p, elbo_rows* out, elbo_why* why) {
         return guarded(why, [&] { *out = self(p)->open(); });
     }
-    static std::int32_t read(void* p, std::int32_t split, const std::int64_t* rows, std::int64_t n, float* out,
-                             elbo_why* why) {
-        return guarded(why, [&] { self(p)->read(split, rows, n, out); });
+    static std::int32_t read(void* p, std::uint32_t field, std::int32_t split, const std::int64_t* rows, std::int64_t n,
+                             float* out, elbo_why* why) {
+        return guarded(why, [&] { self(p)->read(field, split, rows, n, out); });
     }
-    static std::int32_t labels(void* p, std::int32_t split, const std::int64_t* rows, std::int64_t n, double* out,
-                               elbo_why* why) {
-        return guarded(why, [&] { self(p)->labels(split, rows, n, out); });
+
+private:
+    static std::optional<Fact> fact_of(const T& part, std::string_view key) {
+        if (key == "uses") return part.uses();
+        for (const FactRow& row : T::facts())
+            if (key == row.name) return row.get(part);
+        return part.fact(key);
+    }
+    static elbo_value value_of(const char* key, const Fact& f) {
+        struct Give {
+            const char* key;
+            elbo_value operator()(bool v) const { return detail::value_of(key, v); }
+            elbo_value operator()(std::int64_t v) const { return detail::value_of(key, v); }
+            elbo_value operator()(double v) const { return detail::value_of(key, v); }
+            elbo_value operator()(const std::string& v) const { return detail::value_of(key, v); }
+            elbo_value operator()(const std::vector<std::int64_t>& v) const { return detail::value_of(key, v); }
+            elbo_value operator()(const std::vector<double>& v) const {
+                elbo_value out{key, ELBO_REALS, std::uint32_t(v.size()), {}};
+                out.as.reals = v.data();
+                return out;
+            }
+        };
+        return std::visit(Give{key}, f);
+    }
+    static Vars run(const T& part, std::string_view method, std::string_view argument, const Vars& in) {
+        for (const Method& row : T::template methods<T>())
+            if (method == row.name && row.own) return row.run(part, argument, in);
+        throw std::invalid_argument("this part has no method '" + std::string(method) + "'");
     }
 };
+
+/// The table of a component class under a name, which lives as long as the plugin; one class may have several names.
+template <class T>
+const elbo_component& component_of(const char* name, const char* summary) {
+    static std::deque<elbo_component> tables;
+    static T specimen;
+    static const std::vector<elbo_param> params = [] {
+        std::vector<elbo_param> all;
+        Declare declare{all};
+        specimen.parameters(declare);
+        return all;
+    }();
+    static const std::vector<elbo_method> methods = [] {
+        std::vector<elbo_method> all;
+        for (const Method& m : T::template methods<T>())
+            if (m.own) all.push_back({sizeof(elbo_method), 0, m.name, m.signature});
+        return all;
+    }();
+    const elbo_data* rows = nullptr;
+    if constexpr (std::is_base_of_v<DataSet, T>) {
+        static const elbo_data data{sizeof(elbo_data), Bridge<T>::open, Bridge<T>::read};
+        rows = &data;
+    }
+    tables.push_back({sizeof(elbo_component), std::uint32_t(params.size()), std::uint32_t(methods.size()), 0, T::kind,
+                      name, summary, params.data(), methods.data(), Bridge<T>::create, Bridge<T>::destroy,
+                      Bridge<T>::property, Bridge<T>::call, rows});
+    return tables.back();
+}
 
 } // namespace detail
 
@@ -107,33 +170,7 @@ public:
     /// Offers component class T as `name`; names match [a-z][a-z0-9_]*.
     template <class T>
     void add(const char* name, const char* summary) {
-        using Bridge = detail::Bridge<T>;
-        static T specimen;
-        static std::vector<elbo_param> params;
-        static elbo_data data{sizeof(elbo_data), nullptr, nullptr, nullptr};
-        static elbo_component table{};
-        params.clear();
-        detail::Declare declare{params};
-        specimen.parameters(declare);
-        const elbo_data* rows = nullptr;
-        if constexpr (std::is_base_of_v<DataSet, T>) {
-            data.open = Bridge::open;
-            data.read = Bridge::read;
-            data.labels = Bridge::labels;
-            rows = &data;
-        }
-        table = {sizeof(elbo_component),
-                 std::uint32_t(params.size()),
-                 T::kind,
-                 name,
-                 summary,
-                 params.data(),
-                 Bridge::create,
-                 Bridge::destroy,
-                 Bridge::property,
-                 Bridge::call,
-                 rows};
-        status_ |= detail::host->add(registrar_, &table);
+        status_ |= detail::host->add(registrar_, &detail::component_of<T>(name, summary));
     }
     std::int32_t status() const { return status_; }
 

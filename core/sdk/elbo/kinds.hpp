@@ -1,128 +1,125 @@
 // The kinds of parts and what each has to say. B is the number of examples, L the latent size, D the values of one
-// example. Every density is per example, [B], in nats; only a model reduces. `the<Kind>(x)` is how one part asks the
-// host for another: `the<Encoder>(x).features(x)`.
+// example. Every density is per example, [B], in nats; only a model reduces. A method is its virtual and one row of the
+// kind's table: the row's signature is checked by the host wherever the method is called (elbo/methods.hpp).
+// `the<Kind>(x)` is how one part asks the host for another: `the<Encoder>(x).features(x)`.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "layers.hpp"
+#include "methods.hpp"
 
 namespace elbo {
 
-using Vars = std::vector<Var>;
-
-/// What every part is. Construct cheaply: a specimen is made to read the declared parameters.
-struct Component {
-    virtual ~Component() = default;
-    /// Hide this with your own to declare parameters.
-    void parameters(auto&) {}
-    /// Called after the parameters are set; throw std::invalid_argument for combinations that make no sense.
-    virtual void ready() {}
-    /// Facts other parts may ask for by name.
-    virtual std::optional<std::string> property(std::string_view) const { return {}; }
-    /// Runs the traced method of that name; each kind below does this for its own methods.
-    virtual Vars call(std::string_view method, const Vars& in) const = 0;
-
-protected:
-    [[noreturn]] static void unknown(std::string_view method) {
-        throw std::invalid_argument("this part has no method '" + std::string(method) + "'");
-    }
-};
-
-namespace detail {
-inline std::vector<double> query(Var like, const char* key) {
-    double values[ELBO_MAX_RANK + 2];
-    std::uint32_t n = 0;
-    check(like.trace, host->query(like.trace, key, values, ELBO_MAX_RANK + 2, &n));
-    return {values, values + n};
-}
-} // namespace detail
-
 /// L, the size of the code.
-inline std::int64_t latent(Var like) { return std::int64_t(detail::query(like, "latent").at(0)); }
+inline std::int64_t latent(In like) { return detail::query<std::int64_t>("latent", like); }
 /// Values a decoder has to give per example: D times the likelihood's channels.
-inline std::int64_t outputs(Var like) { return std::int64_t(detail::query(like, "outputs").at(0)); }
+inline std::int64_t outputs(In like) { return detail::query<std::int64_t>("outputs", like); }
 /// The shape of one example; images are height, width, channels.
-inline Shape data_shape(Var like) {
-    Shape s;
-    for (double d : detail::query(like, "data.shape")) s.push_back(std::int64_t(d));
-    return s;
-}
+inline Shape data_shape(In like) { return detail::query<Shape>("data.shape", like); }
 /// Smallest and largest value of the data, after scaling.
-inline std::pair<double, double> data_range(Var like) {
-    auto r = detail::query(like, "data.range");
+inline std::pair<double, double> data_range(In like) {
+    const auto r = detail::query<std::vector<double>>("data.range", like);
     return {r.at(0), r.at(1)};
 }
-/// Names a value per example, [B] in nats, that is reported beside the loss ("reconstruction", "kl").
-inline void term(const char* name, In value) {
-    detail::check(value.var.trace,
-                  detail::host->term(value.var.trace, name, value.var.node, detail::Inside::at(value.site)));
+/// Whether this is recorded for training: statistics of the batch, dropout, `assign`. Known while recording.
+inline bool training(In like) { return detail::query<bool>("training", like); }
+/// Epochs the run is asked to train.
+inline std::int64_t epochs(In like) { return detail::query<std::int64_t>("epochs", like); }
+
+/// A field of the batch by name, [B, dims of a row]. A run whose data lacks it is refused before it trains.
+inline Var field(In like, const char* name) {
+    Var out{detail::recording_of(name, {&like, 1}, like.site), -1};
+    detail::check(out.trace, detail::host->field(out.trace, name, detail::Inside::at(like.site), &out.node));
+    return out;
+}
+/// The labels of the batch, [B, numbers per row]; of classes, their numbers.
+inline Var labels(In like) { return field(like, "labels"); }
+/// How many classes the labels tell apart.
+inline std::int64_t classes(In like) { return detail::query<std::int64_t>("labels.classes", like); }
+
+enum TermFlags : std::uint32_t {
+    plain_term = 0,
+    bound_term = ELBO_TERM_BOUND,        ///< a share of the negative bound
+    estimated_term = ELBO_TERM_ESTIMATE, ///< by Monte Carlo, not in closed form
+    latent_term = ELBO_TERM_PER_LATENT,  ///< [B, L]: one value per latent
+};
+/// Names a value per example, [B] in nats, that is reported beside the loss ("reconstruction", "kl"). The negative elbo
+/// is the sum of the terms with `bound_term`.
+inline void term(const char* name, In value, std::uint32_t flags = plain_term) {
+    elbo_trace* trace = detail::recording_of(name, {&value, 1}, value.site);
+    detail::check(trace, detail::host->term(trace, name, value.var.node, flags, detail::Inside::at(value.site)));
+}
+/// A further objective, [B], minimised over the tensors of the named roles only ("critic"), in the same step as the
+/// model's own, which is minimised over the rest. It is reported as a term of that name.
+inline void also_minimise(const char* name, In value, const char* roles, const char* optimizer = "optimizer") {
+    elbo_trace* trace = detail::recording_of(name, {&value, 1}, value.site);
+    detail::check(
+        trace, detail::host->objective(trace, name, value.var.node, roles, optimizer, detail::Inside::at(value.site)));
 }
 
-/// x [B, ...] -> features [B, F].
+/// x [B, ...] -> features [B, ...].
 struct Encoder : Component {
     static constexpr const char* kind = "encoder";
-    virtual Var features(Var x) const = 0;
-    Vars call(std::string_view method, const Vars& in) const override {
-        if (method == "features") return {features(in.at(0))};
-        unknown(method);
+    virtual Var features(Var x) const { return ask("features", x); }
+    template <class T>
+    static std::vector<detail::Method> methods() {
+        return {ELBO_METHOD(Encoder, features, "[B, ...] -> [B, ...]")};
     }
 };
 
 /// z [B, L] -> raw [B, outputs(z)]: logits or raw parameters; the likelihood owns the link function.
 struct Decoder : Component {
     static constexpr const char* kind = "decoder";
-    virtual Var raw(Var z) const = 0;
-    Vars call(std::string_view method, const Vars& in) const override {
-        if (method == "raw") return {raw(in.at(0))};
-        unknown(method);
+    virtual Var raw(Var z) const { return ask("raw", z); }
+    template <class T>
+    static std::vector<detail::Method> methods() {
+        return {ELBO_METHOD(Decoder, raw, "[B, ...] -> [B, O]")};
     }
 };
 
-/// q(z|x). Densities sum over the last axis and broadcast over the ones before.
+/// q(z|x). Its parameters are any number of tensors [B, ...]. Densities sum over the last axis of z and broadcast over
+/// the axes before it, so that a prior can ask for the density of z [B, 1, L] under parameters [1, K, ...].
 struct Posterior : Component {
     static constexpr const char* kind = "posterior";
-    virtual std::string family() const = 0;
+    virtual std::string family() const { return told<std::string>("family"); }
     /// False for a point mass: it has no log density.
-    virtual bool density() const { return true; }
-    virtual Vars parameters_of(Var features) const = 0;
-    virtual Var sample(const Vars& p) const = 0;
-    virtual Var log_prob(const Vars& p, Var z) const = 0;
-    virtual Var mean(const Vars& p) const = 0;
-    std::optional<std::string> property(std::string_view key) const override {
-        if (key == "family") return family();
-        if (key == "density") return density() ? "1" : "0";
-        return {};
+    virtual bool density() const { return is_far() ? told<bool>("density") : true; }
+    virtual Vars parameters_of(Var features) const { return ask<Vars>("parameters_of", features); }
+    virtual Var sample(const Vars& p) const { return ask("sample", p); }
+    virtual Var log_prob(const Vars& p, Var z) const { return ask("log_prob", p, z); }
+    virtual Var mean(const Vars& p) const { return ask("mean", p); }
+    template <class T>
+    static std::vector<detail::Method> methods() {
+        return {ELBO_METHOD(Posterior, parameters_of, "[B, ...] -> [B, ...]*"),
+                ELBO_METHOD(Posterior, sample, "[B, ...]* -> [B, L]"),
+                ELBO_METHOD(Posterior, mean, "[B, ...]* -> [B, L]"),
+                ELBO_METHOD(Posterior, log_prob, "[~, ...]*, [~, L] -> [~]")};
     }
-    Vars call(std::string_view method, const Vars& in) const override {
-        if (method == "parameters_of") return parameters_of(in.at(0));
-        if (method == "sample") return {sample(in)};
-        if (method == "mean") return {mean(in)};
-        if (method == "log_prob") return {log_prob({in.begin(), in.end() - 1}, in.back())};
-        unknown(method);
+    static std::vector<detail::FactRow> facts() {
+        return {ELBO_FACT(Posterior, family), ELBO_FACT(Posterior, density)};
     }
 };
 
 /// p(z).
 struct Prior : Component {
     static constexpr const char* kind = "prior";
-    /// log p(z), [B].
-    virtual Var log_prob(Var z) const = 0;
+    /// log p(z), over the last axis of z.
+    virtual Var log_prob(Var z) const { return ask("log_prob", z); }
     /// Draws of the shape of `like`, [n, L].
-    virtual Var sample(Var like) const = 0;
+    virtual Var sample(Var like) const { return ask("sample", like); }
     /// KL(q || p) per example in closed form, where there is one for that family of posteriors.
-    virtual std::optional<Var> kl(std::string_view, const Vars&) const { return {}; }
-    Vars call(std::string_view method, const Vars& in) const override {
-        if (method == "log_prob") return {log_prob(in.at(0))};
-        if (method == "sample") return {sample(in.at(0))};
-        if (method.substr(0, 3) == "kl/") {
-            auto closed = kl(method.substr(3), in);
-            return closed ? Vars{*closed} : Vars{};
-        }
-        unknown(method);
+    virtual std::optional<Var> kl(std::string_view family, const Vars& p) const {
+        return is_far() ? ask<std::optional<Var>>("kl", family, p) : std::nullopt;
+    }
+    template <class T>
+    static std::vector<detail::Method> methods() {
+        return {ELBO_METHOD(Prior, log_prob, "[..., L] -> [...]"), ELBO_METHOD(Prior, sample, "[B, L] -> [B, L]"),
+                ELBO_DEFAULTED(Prior, kl, "[B, ...]* -> [B]?")};
     }
 };
 
@@ -130,158 +127,118 @@ struct Prior : Component {
 struct Likelihood : Component {
     static constexpr const char* kind = "likelihood";
     /// Raw values needed per data value; raw is [B, D * channels], one channel after the other.
-    virtual std::int64_t channels() const { return 1; }
-    /// Where data must lie, as "low,high"; empty for everywhere.
-    virtual std::string support() const { return ""; }
-    /// False for a loss that is not a normalised log-density.
-    virtual bool density() const { return true; }
-    /// -log p(x|z), [B].
-    virtual Var nll(Var raw, Var x) const = 0;
-    virtual Var mean(Var raw) const = 0;
-    virtual Var sample(Var raw) const = 0;
-    std::optional<std::string> property(std::string_view key) const override {
-        if (key == "channels") return std::to_string(channels());
-        if (key == "support") return support();
-        if (key == "density") return density() ? "1" : "0";
-        return {};
+    virtual std::int64_t channels() const { return is_far() ? told<std::int64_t>("channels") : 1; }
+    /// Where data must lie, as {low, high}; empty for everywhere.
+    virtual std::vector<double> support() const {
+        return is_far() ? told<std::vector<double>>("support") : std::vector<double>{};
     }
-    Vars call(std::string_view method, const Vars& in) const override {
-        if (method == "nll") return {nll(in.at(0), in.at(1))};
-        if (method == "mean") return {mean(in.at(0))};
-        if (method == "sample") return {sample(in.at(0))};
-        unknown(method);
+    /// False for a loss that is not a normalised log-density.
+    virtual bool density() const { return is_far() ? told<bool>("density") : true; }
+    /// -log p(x|z), [B].
+    virtual Var nll(Var raw, Var x) const { return ask("nll", raw, x); }
+    virtual Var mean(Var raw) const { return ask("mean", raw); }
+    virtual Var sample(Var raw) const { return ask("sample", raw); }
+    template <class T>
+    static std::vector<detail::Method> methods() {
+        return {ELBO_METHOD(Likelihood, nll, "[B, O], [B, D] -> [B]"),
+                ELBO_METHOD(Likelihood, mean, "[B, O] -> [B, D]"), ELBO_METHOD(Likelihood, sample, "[B, O] -> [B, D]")};
+    }
+    static std::vector<detail::FactRow> facts() {
+        return {ELBO_FACT(Likelihood, channels), ELBO_FACT(Likelihood, support), ELBO_FACT(Likelihood, density)};
     }
 };
 
-/// A training objective and what can be done with the trained parts.
+/// A training objective and what can be done with the trained parts. Those it uses are named by uses().
 struct Model : Component {
     static constexpr const char* kind = "model";
-    /// Kinds of parts it uses, with its default for each: "encoder=mlp posterior=delta ...".
-    virtual std::string uses() const = 0;
     /// What training minimises, per example, [B]; the host averages over the batch. Name its terms with term().
-    virtual Var objective(Var x) const = 0;
+    virtual Var objective(Var x) const { return ask("objective", x); }
     /// The mean code of x, [B, L].
-    virtual Var encode(Var x) const = 0;
+    virtual Var encode(Var x) const { return ask("encode", x); }
     /// x -> code (its mean) -> expected x, [B, D].
-    virtual Var reconstruct(Var x) const = 0;
-    /// New examples, [n, D]; `like` is [n, L].
-    virtual Var sample(Var like) const = 0;
+    virtual Var reconstruct(Var x) const { return ask("reconstruct", x); }
+    /// New examples, [n, D]; `like` is [n, L]. A model without it has nothing to sample from.
+    virtual Var sample(Var like) const { return ask("sample", like); }
     /// Higher is more anomalous, [B].
-    virtual Var score(Var x) const { return objective(x); }
-    std::optional<std::string> property(std::string_view key) const override {
-        if (key == "uses") return uses();
-        return {};
-    }
-    Vars call(std::string_view method, const Vars& in) const override {
-        if (method == "objective") return {objective(in.at(0))};
-        if (method == "encode") return {encode(in.at(0))};
-        if (method == "reconstruct") return {reconstruct(in.at(0))};
-        if (method == "sample") return {sample(in.at(0))};
-        if (method == "score") return {score(in.at(0))};
-        unknown(method);
+    virtual Var score(Var x) const { return is_far() ? ask("score", x) : objective(x); }
+    template <class T>
+    static std::vector<detail::Method> methods() {
+        return {ELBO_METHOD(Model, objective, "[B, X...] -> [B]"), ELBO_METHOD(Model, encode, "[B, X...] -> [B, L]"),
+                ELBO_METHOD(Model, reconstruct, "[B, X...] -> [B, D]"),
+                ELBO_OPTIONAL(Model, sample, "[B, L] -> [B, D]"), ELBO_DEFAULTED(Model, score, "[B, X...] -> [B]")};
     }
 };
 
 /// One parameter and its gradient -> the parameter after the step. What it remembers is made with state().
 struct Optimizer : Component {
     static constexpr const char* kind = "optimizer";
-    virtual Var update(Var parameter, Var gradient) const = 0;
-    Vars call(std::string_view method, const Vars& in) const override {
-        if (method == "update") return {update(in.at(0), in.at(1))};
-        unknown(method);
+    virtual Var update(Var parameter, Var gradient) const { return ask("update", parameter, gradient); }
+    /// Sees all gradients of an objective before any update, and gives as many back: clipping by their norm.
+    virtual Vars gradients(const Vars& all) const { return ask<Vars>("gradients", all); }
+    template <class T>
+    static std::vector<detail::Method> methods() {
+        return {ELBO_METHOD(Optimizer, update, "[P...], [P...] -> [P...]"),
+                ELBO_OPTIONAL(Optimizer, gradients, "[...]* -> [...]*")};
     }
 };
 
-/// Rows of numbers by index. `read` and `labels` may be called by several threads at once.
+/// A scalar that moves while a model trains: --model.beta.schedule cyclic. Written over step, epoch and
+/// steps_per_epoch; `base` is the number the parameter was given.
+struct Schedule : Component {
+    static constexpr const char* kind = "schedule";
+    virtual Var at(Var base) const { return ask("at", base); }
+    template <class T>
+    static std::vector<detail::Method> methods() {
+        return {ELBO_METHOD(Schedule, at, "[] -> []")};
+    }
+};
+
+/// An op of a plugin's own, written in other ops: `composite("swish", {x})`. A backend may know it whole. It draws no
+/// noise and makes no tensors; what it needs are operands.
+struct Composite : Component {
+    static constexpr const char* kind = "composite";
+    virtual Var expand(const Vars& operands) const { return ask("expand", operands); }
+    template <class T>
+    static std::vector<detail::Method> methods() {
+        return {ELBO_METHOD(Composite, expand, "[...]* -> [...]")};
+    }
+};
+inline Var composite(const char* name, std::initializer_list<In> operands) { return detail::emit(name, operands); }
+
+/// Rows of numbers by index. `read` may be called by several threads at once.
 struct DataSet : Component {
     static constexpr const char* kind = "data";
     /// What is there; called once, before anything else. Throw with file and line for bad input.
-    virtual elbo_rows open() = 0;
-    /// Writes n rows one after the other to `out`.
-    virtual void read(int split, const std::int64_t* rows, std::int64_t n, float* out) const = 0;
-    /// Writes n times elbo_rows::labels numbers to `out`.
-    virtual void labels(int, const std::int64_t*, std::int64_t, double*) const {}
-    Vars call(std::string_view method, const Vars&) const override { unknown(method); }
+    virtual elbo_rows open() { throw std::invalid_argument("this data set opens nothing"); }
+    /// Writes n rows of a field, one after the other, to `out`. Field 0 is x.
+    virtual void read(std::uint32_t, int, const std::int64_t*, std::int64_t, float*) const {
+        throw std::invalid_argument("this data set reads nothing");
+    }
 };
 
 namespace detail {
-
-/// Another part, held by the host.
-struct PartOf {
-    elbo_trace* trace = nullptr;
-    elbo_part* part = nullptr;
-    Site site;
-    PartOf(Var like, const char* kind, Site at) : trace(like.trace), site(at) {
-        check(trace, host->part(trace, kind, Inside::at(at), &part));
-    }
-    Vars call(const char* method, const Vars& in) const {
-        std::vector<elbo_node> nodes;
-        for (Var v : in) nodes.push_back(v.node);
-        elbo_node out[16];
-        std::uint32_t n = 0;
-        check(trace, host->call(trace, part, method, nodes.data(), std::uint32_t(nodes.size()), out, 16, &n,
-                                Inside::at(site)));
-        Vars result;
-        for (std::uint32_t i = 0; i < n; ++i) result.push_back({trace, out[i]});
-        return result;
-    }
-    std::string property(const char* key) const {
-        char text[256];
-        check(trace, host->property(trace, part, key, text, sizeof text));
-        return text;
-    }
+template <class T>
+struct Tag {
+    using type = T;
 };
-
 } // namespace detail
+/// All of the above.
+using Kinds = std::tuple<detail::Tag<Model>, detail::Tag<Encoder>, detail::Tag<Decoder>, detail::Tag<Posterior>,
+                         detail::Tag<Prior>, detail::Tag<Likelihood>, detail::Tag<Optimizer>, detail::Tag<Schedule>,
+                         detail::Tag<Composite>, detail::Tag<DataSet>>;
 
-/// The part of that kind in this run, as the<Kind>(x) gives it.
-template <class Kind>
-struct Ref;
-
-template <>
-struct Ref<Encoder> : detail::PartOf {
-    using PartOf::PartOf;
-    Var features(Var x) const { return call("features", {x}).at(0); }
-};
-template <>
-struct Ref<Decoder> : detail::PartOf {
-    using PartOf::PartOf;
-    Var raw(Var z) const { return call("raw", {z}).at(0); }
-};
-template <>
-struct Ref<Posterior> : detail::PartOf {
-    using PartOf::PartOf;
-    std::string family() const { return property("family"); }
-    bool density() const { return property("density") == "1"; }
-    Vars parameters_of(Var features) const { return call("parameters_of", {features}); }
-    Var sample(const Vars& p) const { return call("sample", p).at(0); }
-    Var mean(const Vars& p) const { return call("mean", p).at(0); }
-    Var log_prob(Vars p, Var z) const {
-        p.push_back(z);
-        return call("log_prob", p).at(0);
-    }
-};
-template <>
-struct Ref<Prior> : detail::PartOf {
-    using PartOf::PartOf;
-    Var log_prob(Var z) const { return call("log_prob", {z}).at(0); }
-    Var sample(Var like) const { return call("sample", {like}).at(0); }
-    std::optional<Var> kl(const std::string& family, const Vars& p) const {
-        Vars closed = call(("kl/" + family).c_str(), p);
-        return closed.empty() ? std::nullopt : std::optional<Var>(closed[0]);
-    }
-};
-template <>
-struct Ref<Likelihood> : detail::PartOf {
-    using PartOf::PartOf;
-    Var nll(Var raw, Var x) const { return call("nll", {raw, x}).at(0); }
-    Var mean(Var raw) const { return call("mean", {raw}).at(0); }
-    Var sample(Var raw) const { return call("sample", {raw}).at(0); }
-};
-
-template <class Kind>
-Ref<Kind> the(Var like, Site at = Site::here()) {
-    return Ref<Kind>(like, Kind::kind, at);
+/// Describes a field of a data set: `describe("x", {28, 28, 1}, ELBO_CONTINUOUS, 0, 255)`.
+inline elbo_field describe(const char* name, const Shape& dims, std::uint32_t kind, double low, double high,
+                           const char* names = nullptr) {
+    if (dims.size() > ELBO_MAX_RANK) throw std::invalid_argument(std::string(name) + ": too many dimensions");
+    elbo_field f{sizeof(elbo_field), std::uint32_t(dims.size()), name, {}, low, high, kind, 0, names};
+    for (std::size_t i = 0; i < dims.size(); ++i) f.dims[i] = dims[i];
+    return f;
+}
+/// What open() gives: fields that live as long as the data set, and rows per split.
+inline elbo_rows rows_of(const std::vector<elbo_field>& fields, std::int64_t train, std::int64_t test = 0,
+                         const char* files = "") {
+    return {sizeof(elbo_rows), std::uint32_t(fields.size()), fields.data(), {train, test}, files};
 }
 
 } // namespace elbo

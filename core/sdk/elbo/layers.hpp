@@ -33,33 +33,35 @@ inline elbo_tensor tensor(const char* name, const Shape& dims, const Init& init)
 } // namespace detail
 
 /// A trained tensor. `like` says in which recording.
-inline Var parameter(Var like, const std::string& name, const Shape& dims, const Init& init = {},
-                     Site at = Site::here()) {
+inline Var parameter(In like, const std::string& name, const Shape& dims, const Init& init = {}) {
     elbo_tensor t = detail::tensor(name.c_str(), dims, init);
-    Var out{like.trace, -1};
-    detail::check(like.trace, detail::host->parameter(like.trace, &t, detail::Inside::at(at), &out.node));
+    Var out{detail::recording_of(name.c_str(), {&like, 1}, like.site), -1};
+    detail::check(out.trace, detail::host->parameter(out.trace, &t, detail::Inside::at(like.site), &out.node));
     return out;
 }
 
-/// A tensor kept between steps but not trained, of the shape of `like`; starts at zero.
-inline Var state(const std::string& name, Var like, Site at = Site::here()) {
-    Init zeros;
-    elbo_tensor t = detail::tensor(name.c_str(), shape(like), zeros);
-    Var out{like.trace, -1};
-    detail::check(like.trace, detail::host->state(like.trace, &t, detail::Inside::at(at), &out.node));
+/// A tensor kept between steps but not trained. In an optimizer it is the optimizer's; elsewhere it belongs to the
+/// model (running statistics, a codebook) and is saved with it.
+inline Var state(In like, const std::string& name, const Shape& dims, const Init& init = {}) {
+    elbo_tensor t = detail::tensor(name.c_str(), dims, init);
+    Var out{detail::recording_of(name.c_str(), {&like, 1}, like.site), -1};
+    detail::check(out.trace, detail::host->state(out.trace, &t, detail::Inside::at(like.site), &out.node));
     return out;
 }
+/// The same, of the shape of `like`; starts at zero.
+inline Var state(const std::string& name, In like) { return state(like, name, shape(like)); }
 
-/// What a parameter or state will be after this step. Reads within the step still see the old value.
+/// What a state will be after this step; reads within the step still see the old value. Only where `training(x)`.
 inline void assign(Var kept, In value) {
-    detail::check(kept.trace, detail::host->assign(kept.trace, kept.node, detail::lift(value, kept.trace).node,
-                                                   detail::Inside::at(value.site)));
+    elbo_trace* trace = detail::recording_of("assign", std::array{In(kept), value}, value.site);
+    const Var v = value.is_var ? value.var : detail::constant(trace, value.number, {}, value.site);
+    detail::check(trace, detail::host->assign(trace, kept.node, v.node, detail::Inside::at(value.site)));
 }
 
 /// Prefixes the names of tensors made while it lives: `Scope block(x, "block1");`
 class Scope {
 public:
-    Scope(Var like, const std::string& name) : trace_(like.trace) {
+    Scope(In like, const std::string& name) : trace_(detail::recording_of("scope", {&like, 1}, like.site)) {
         detail::check(trace_, detail::host->enter(trace_, name.c_str()));
     }
     ~Scope() { detail::host->leave(trace_); }

@@ -3,9 +3,11 @@
 // as NumPy does. Gradients, fusion, memory and precision are the host's business. Depends on nothing but the C header.
 #pragma once
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <initializer_list>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -38,8 +40,10 @@ struct Var {
 struct In {
     Var var{};
     double number = 0;
+    bool is_var = false;
     Site site;
-    In(Var v, const char* file = __builtin_FILE(), int line = __builtin_LINE()) : var(v), site{file, line} {}
+    In(Var v, const char* file = __builtin_FILE(), int line = __builtin_LINE())
+        : var(v), is_var(true), site{file, line} {}
     In(double n, const char* file = __builtin_FILE(), int line = __builtin_LINE()) : number(n), site{file, line} {}
 };
 
@@ -75,6 +79,12 @@ inline void check(elbo_trace* trace, std::int32_t status) {
     if (status != 0) throw Refused(host->error(trace));
 }
 
+/// Tells the host what is wrong, with the line, and leaves. The recording may be unknown.
+[[noreturn]] inline void refuse(elbo_trace* trace, const std::string& why, Site at) {
+    host->fail(trace, why.c_str(), Inside::at(at));
+    throw Refused(why);
+}
+
 /// An attribute of an op while it is being emitted.
 struct Attribute : elbo_value {
     Attribute(const char* name, double v) : elbo_value{name, ELBO_REAL, 0, {}} { as.real = v; }
@@ -85,33 +95,51 @@ struct Attribute : elbo_value {
         as.ints = v.data();
     }
 };
+using Attributes = std::initializer_list<Attribute>;
 
-inline Var emit(elbo_trace* trace, const char* op, std::initializer_list<Var> in,
-                std::initializer_list<Attribute> attributes, Site at) {
-    elbo_node nodes[8] = {};
-    elbo_value values[8] = {};
-    std::uint32_t n = 0, m = 0;
-    for (Var v : in) nodes[n++] = v.node;
-    for (const Attribute& a : attributes) values[m++] = a;
+/// Appends op(in...) to a recording that is known.
+inline Var append(elbo_trace* trace, const char* op, std::span<const elbo_node> in, Attributes attributes, Site at) {
+    const std::vector<elbo_value> values(attributes.begin(), attributes.end());
     Var out{trace, -1};
-    check(trace, host->emit(trace, op, nodes, n, values, m, Inside::at(at), &out.node));
+    check(trace, host->emit(trace, op, in.data(), std::uint32_t(in.size()), values.data(), std::uint32_t(values.size()),
+                            Inside::at(at), &out.node));
     return out;
 }
 
-inline Var emit(const char* op, In x, std::initializer_list<Attribute> attributes = {}) {
-    return emit(x.var.trace, op, {x.var}, attributes, x.site);
-}
-
 inline Var constant(elbo_trace* trace, double value, const Shape& shape, Site at) {
-    return emit(trace, "constant", {}, {{"value", value}, {"shape", shape}}, at);
+    return append(trace, "constant", {}, {{"value", value}, {"shape", shape}}, at);
 }
 
-inline Var lift(In x, elbo_trace* trace) { return x.var.trace ? x.var : constant(trace, x.number, {}, x.site); }
+/// The one recording all operands belong to; refuses numbers alone and Vars of two recordings.
+inline elbo_trace* recording_of(const char* op, std::span<const In> in, Site at) {
+    elbo_trace* trace = nullptr;
+    for (const In& x : in) {
+        if (!x.is_var) continue;
+        if (!x.var.trace) refuse(nullptr, std::string(op) + ": an operand is a Var{} that belongs to no recording", at);
+        if (trace && trace != x.var.trace)
+            refuse(trace,
+                   std::string(op) +
+                       ": its operands come from two recordings; a part must not keep a Var "
+                       "between calls",
+                   at);
+        trace = x.var.trace;
+    }
+    if (!trace) refuse(nullptr, std::string(op) + ": takes a Var; a number alone belongs to no recording", at);
+    return trace;
+}
 
-inline Var binary(const char* op, In a, In b) {
-    elbo_trace* trace = a.var.trace ? a.var.trace : b.var.trace;
-    if (!trace) throw std::invalid_argument(std::string(op) + ": neither operand is a Var");
-    return emit(trace, op, {lift(a, trace), lift(b, trace)}, {}, a.site);
+/// op(in...); numbers among the operands become constants.
+inline Var emit(const char* op, std::span<const In> in, Attributes attributes, Site at) {
+    elbo_trace* trace = recording_of(op, in, at);
+    std::vector<elbo_node> nodes;
+    for (const In& x : in) nodes.push_back(x.is_var ? x.var.node : constant(trace, x.number, {}, x.site).node);
+    return append(trace, op, nodes, attributes, at);
+}
+inline Var emit(const char* op, std::initializer_list<In> in, Attributes attributes = {}) {
+    return emit(op, std::span<const In>(in.begin(), in.size()), attributes, in.begin()->site);
+}
+inline Var emit(const char* op, In x, Attributes attributes = {}) {
+    return emit(op, std::span<const In>(&x, 1), attributes, x.site);
 }
 
 } // namespace detail
@@ -120,27 +148,29 @@ inline Var binary(const char* op, In a, In b) {
 inline Shape shape(In x) {
     std::int64_t dims[ELBO_MAX_RANK];
     std::uint32_t rank = 0;
-    detail::check(x.var.trace, detail::host->shape(x.var.trace, x.var.node, dims, &rank));
+    elbo_trace* trace = detail::recording_of("shape", {&x, 1}, x.site);
+    detail::check(trace, detail::host->shape(trace, x.var.node, dims, &rank));
     return Shape(dims, dims + rank);
 }
 
 // Arithmetic, elementwise: a and b broadcast against each other.
-inline Var operator+(In a, In b) { return detail::binary("add", a, b); }
-inline Var operator-(In a, In b) { return detail::binary("sub", a, b); }
-inline Var operator*(In a, In b) { return detail::binary("mul", a, b); }
-inline Var operator/(In a, In b) { return detail::binary("div", a, b); }
+inline Var operator+(In a, In b) { return detail::emit("add", {a, b}); }
+inline Var operator-(In a, In b) { return detail::emit("sub", {a, b}); }
+inline Var operator*(In a, In b) { return detail::emit("mul", {a, b}); }
+inline Var operator/(In a, In b) { return detail::emit("div", {a, b}); }
+/// a * b, but 0 where a is 0, even if b is infinite or NaN: for adjoints a of what may not have mattered.
+inline Var mul_or_zero(In a, In b) { return detail::emit("mul_or_zero", {a, b}); }
+/// a / b, but 0 where a is 0, even if b is 0 or NaN.
+inline Var div_or_zero(In a, In b) { return detail::emit("div_or_zero", {a, b}); }
 inline Var operator-(In x) { return detail::emit("neg", x); }
 /// The larger of the two; where they are equal the gradient goes to a.
-inline Var max(In a, In b) { return detail::binary("max", a, b); }
+inline Var max(In a, In b) { return detail::emit("max", {a, b}); }
 /// The smaller of the two; where they are equal the gradient goes to a.
-inline Var min(In a, In b) { return detail::binary("min", a, b); }
+inline Var min(In a, In b) { return detail::emit("min", {a, b}); }
 /// 1 where a > b, else 0. No gradient.
-inline Var greater(In a, In b) { return detail::binary("greater", a, b); }
+inline Var greater(In a, In b) { return detail::emit("greater", {a, b}); }
 /// a where condition != 0, else b; the branch not taken has no influence, not even when it is NaN.
-inline Var where(In condition, In a, In b) {
-    elbo_trace* t = condition.var.trace;
-    return detail::emit(t, "where", {condition.var, detail::lift(a, t), detail::lift(b, t)}, {}, condition.site);
-}
+inline Var where(In condition, In a, In b) { return detail::emit("where", {condition, a, b}); }
 
 // Functions of one value, elementwise.
 inline Var abs(In x) { return detail::emit("abs", x); }     ///< |x|; gradient 0 at 0
@@ -224,50 +254,54 @@ inline Var pad(In x, std::int64_t axis, std::int64_t before, std::int64_t after)
 }
 /// [M, K] . [K, N] -> [M, N], either operand transposed first if asked for.
 inline Var matmul(In a, In b, bool transpose_a = false, bool transpose_b = false) {
-    return detail::emit(a.var.trace, "matmul", {a.var, b.var},
-                        {{"transpose_a", transpose_a}, {"transpose_b", transpose_b}}, a.site);
+    return detail::emit("matmul", {a, b}, {{"transpose_a", transpose_a}, {"transpose_b", transpose_b}});
 }
 
+namespace detail {
+/// An op without operands; `like` says in which recording.
+inline Var source(const char* op, In like, Attributes attributes) {
+    return append(recording_of(op, {&like, 1}, like.site), op, {}, attributes, like.site);
+}
+} // namespace detail
+
 // Sources. `like` says in which recording, and for noise also the shape.
-inline Var constant(Var like, double value, const Shape& shape = {}, Site at = Site::here()) {
-    return detail::constant(like.trace, value, shape, at);
+inline Var constant(In like, double value, const Shape& shape = {}) {
+    return detail::source("constant", like, {{"value", value}, {"shape", shape}});
 }
 /// 0, 1, 2, ... along the last axis of `shape`.
-inline Var iota(Var like, const Shape& shape, Site at = Site::here()) {
-    return detail::emit(like.trace, "iota", {}, {{"shape", shape}}, at);
-}
+inline Var iota(In like, const Shape& shape) { return detail::source("iota", like, {{"shape", shape}}); }
 /// Standard normal noise of the shape of `like`: new at every step, the same for the same seed and step.
-inline Var normal_like(In like) {
-    return detail::emit(like.var.trace, "normal", {}, {{"shape", shape(like)}}, like.site);
-}
+inline Var normal_like(In like) { return detail::source("normal", like, {{"shape", shape(like)}}); }
 /// Uniform noise in (0, 1) of the shape of `like`.
-inline Var uniform_like(In like) {
-    return detail::emit(like.var.trace, "uniform", {}, {{"shape", shape(like)}}, like.site);
-}
+inline Var uniform_like(In like) { return detail::source("uniform", like, {{"shape", shape(like)}}); }
 /// Standard Laplace noise: -sign(u) log(1 - 2|u|), u uniform in (-1/2, 1/2).
 inline Var laplace_like(In like) {
     detail::Inside caller(like.site);
     Var u = uniform_like(like) - 0.5;
     return -sign(u) * log1p(-2 * min(abs(u), 0.4999999));
 }
+
+namespace detail {
+inline Var run_input(const char* name, In like) {
+    Var out{recording_of(name, {&like, 1}, like.site), -1};
+    check(out.trace, host->input(out.trace, name, Inside::at(like.site), &out.node));
+    return out;
+}
+} // namespace detail
+
 /// 1, 2, 3, ... during training; the number of the batch elsewhere. A scalar.
-inline Var step(Var like, Site at = Site::here()) {
-    Var out{like.trace, -1};
-    detail::check(like.trace, detail::host->input(like.trace, "step", detail::Inside::at(at), &out.node));
-    return out;
-}
+inline Var step(In like) { return detail::run_input("step", like); }
 /// Epochs done, with a fraction, during training; infinite elsewhere, so that warm-ups are over. A scalar.
-inline Var epoch(Var like, Site at = Site::here()) {
-    Var out{like.trace, -1};
-    detail::check(like.trace, detail::host->input(like.trace, "epoch", detail::Inside::at(at), &out.node));
-    return out;
-}
+inline Var epoch(In like) { return detail::run_input("epoch", like); }
+/// Steps of one epoch. A scalar.
+inline Var steps_per_epoch(In like) { return detail::run_input("steps_per_epoch", like); }
 
 /// d scalar / d each of `wrt`, appended to the same recording; can be differentiated again.
 inline std::vector<Var> gradient(In scalar, const std::vector<Var>& wrt) {
+    elbo_trace* t = detail::recording_of("gradient", {&scalar, 1}, scalar.site);
     std::vector<elbo_node> in, out(wrt.size());
     for (Var v : wrt) in.push_back(v.node);
-    elbo_trace* t = scalar.var.trace;
+    for (In v : wrt) detail::recording_of("gradient", std::array{scalar, v}, scalar.site);
     detail::check(t, detail::host->gradient(t, scalar.var.node, in.data(), std::uint32_t(in.size()),
                                             detail::Inside::at(scalar.site), out.data()));
     std::vector<Var> result;

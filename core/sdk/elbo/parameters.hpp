@@ -3,8 +3,9 @@
 //     double scale = 1;
 //     void parameters(auto& p) { p("scale", scale, "spread of each latent", positive); }
 //
-// The declaration gives the flag, the config key, the check and the help. Types: bool, int64_t, double, std::string and
-// std::vector<int64_t>; the member's initial value is the default.
+// The declaration gives the flag, the config key, the check and the help. Types: bool, int64_t, double, std::string,
+// std::vector<int64_t>, and Scheduled for a real number that a schedule may move; the member's initial value is the
+// default.
 #pragma once
 
 #include <cmath>
@@ -13,9 +14,10 @@
 #include <limits>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
-#include "abi.h"
+#include "ops.hpp"
 
 namespace elbo {
 
@@ -35,7 +37,28 @@ constexpr Rule within(double low, double high) { return {low, high, 0, nullptr};
 /// One of the texts separated by '|'. The argument must live as long as the plugin.
 constexpr Rule one_of(const char* choices) { return {anything.low, anything.high, 0, choices}; }
 
+/// A real parameter that may follow a schedule: `Scheduled lr{1e-3};`, used as lr(x). The user writes
+/// --optimizer.lr.schedule cosine.
+struct Scheduled {
+    double value = 0; ///< as it was given
+    const char* name = "";
+
+    Scheduled(double v) : value(v) {}
+    /// The number at this step, a scalar; outside of training, the number as it was given.
+    Var operator()(In like) const {
+        Var out{detail::recording_of(name, {&like, 1}, like.site), -1};
+        detail::check(out.trace,
+                      detail::host->scheduled(out.trace, name, value, detail::Inside::at(like.site), &out.node));
+        return out;
+    }
+};
+
 namespace detail {
+
+template <class T>
+inline constexpr bool is_parameter =
+    std::is_same_v<T, bool> || std::is_same_v<T, std::int64_t> || std::is_same_v<T, double> ||
+    std::is_same_v<T, std::string> || std::is_same_v<T, std::vector<std::int64_t>> || std::is_same_v<T, Scheduled>;
 
 inline elbo_value value_of(const char* key, bool v) {
     elbo_value out{key, ELBO_BOOL, 0, {}};
@@ -62,9 +85,11 @@ inline elbo_value value_of(const char* key, const std::vector<std::int64_t>& v) 
     out.as.ints = v.data();
     return out;
 }
+inline elbo_value value_of(const char* key, const Scheduled& v) { return value_of(key, v.value); }
 inline void take(bool& to, const elbo_value& v) { to = v.as.integer != 0; }
 inline void take(std::int64_t& to, const elbo_value& v) { to = v.as.integer; }
 inline void take(double& to, const elbo_value& v) { to = v.as.real; }
+inline void take(Scheduled& to, const elbo_value& v) { to.value = v.as.real; }
 inline void take(std::string& to, const elbo_value& v) { to = v.as.text; }
 inline void take(std::vector<std::int64_t>& to, const elbo_value& v) { to.assign(v.as.ints, v.as.ints + v.count); }
 
@@ -84,6 +109,7 @@ struct Assign {
     std::uint32_t n;
     template <class T>
     void operator()(const char* name, T& member, const char*, const Rule& = anything) {
+        if constexpr (std::is_same_v<T, Scheduled>) member.name = name;
         for (std::uint32_t i = 0; i < n; ++i)
             if (std::string_view(values[i].key) == name) take(member, values[i]);
     }

@@ -21,6 +21,7 @@ Json json_of(const std::string& kind, const core::ParameterSpec& p) {
            {"default", std::visit([](const auto& v) { return Json(v); }, p.fallback)},
            {"help", p.help}};
     if (!p.bounds_text().empty()) j["bounds"] = p.bounds_text();
+    if (p.schedulable) j["schedulable"] = true;
     return j;
 }
 
@@ -35,7 +36,8 @@ std::string text_of(const core::ComponentInfo& info) {
     std::string out = fmt::format("{}/{}: {}\nfrom {} {}, {}\n", info.kind, info.name, info.summary, info.plugin,
                                   info.version, std::filesystem::path(info.file).filename().string());
     if (!info.parameters.empty()) out += "\nparameters:\n" + parameter_lines(info.kind, info.parameters);
-    if (info.kind == "model") out += "\nuses: " + core::Part(info, {}).property("uses").value_or("") + "\n";
+    const std::string uses = core::Part(info, {}).fact<std::string>("uses");
+    if (!uses.empty()) out += "\nuses: " + uses + "\n";
     if (info.kind == "data")
         out += "\nparameters of any data set:\n" + parameter_lines("data", core::declared<core::DataOptions>());
     return out;

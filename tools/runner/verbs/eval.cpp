@@ -13,28 +13,32 @@ using Json = nlohmann::ordered_json;
 
 namespace {
 
-std::string kl_kind(const core::Evaluation& e) {
-    if (!e.kl) return "none";
-    return e.kl_estimated ? "one-sample estimate" : "analytic";
-}
+std::string kind_of(const core::EvaluatedTerm& t) { return t.estimated ? "one-sample estimate" : "analytic"; }
 
 // What is no log density has no bound to compare either.
 std::string unit_of(const OpenRun& open) {
-    const bool density = open.session().part("likelihood").property("density").value_or("1") == "1";
-    return density ? "nats" : "the likelihood's loss";
+    const core::Part* likelihood = open.session().find_part("likelihood");
+    return !likelihood || likelihood->fact<bool>("density") ? "nats" : "the likelihood's loss";
 }
 
 Json json_of(const OpenRun& open, const core::Evaluation& e, const std::string& run, const std::string& split) {
-    auto optional = [](const std::optional<double>& v) { return v ? Json(*v) : Json(nullptr); };
+    auto value = [&](const char* name) { return e.term(name) ? Json(e.term(name)->value) : Json(nullptr); };
+    Json terms = Json::object(), latents = Json::object();
+    for (const core::EvaluatedTerm& t : e.terms) {
+        terms[t.name] = {{"value", t.value}, {"bound", t.bound}, {"estimated", t.estimated}};
+        if (!t.latents.empty()) latents[t.name] = t.latents;
+    }
     return {{"run", run},
             {"split", split},
             {"rows", e.rows},
             {"epoch", open.progress.epoch},
             {"step", open.progress.step},
-            {"negative_elbo", optional(e.negative_elbo())},
-            {"reconstruction", optional(e.reconstruction)},
-            {"kl", optional(e.kl)},
-            {"kl_kind", kl_kind(e)},
+            {"negative_elbo", e.negative_elbo() ? Json(*e.negative_elbo()) : Json(nullptr)},
+            {"reconstruction", value("reconstruction")},
+            {"kl", value("kl")},
+            {"kl_kind", e.term("kl") ? kind_of(*e.term("kl")) : "none"},
+            {"terms", terms},
+            {"per_latent", latents},
             {"loss", e.loss},
             {"squared_error", e.squared_error},
             {"active_latents", e.active},
@@ -52,9 +56,10 @@ std::string text_of(const core::Evaluation& e, const std::string& split, const s
     std::string out = fmt::format("rows            {} ({})\n", e.rows, split);
     if (auto bound = e.negative_elbo())
         out += fmt::format("negative elbo   {:.4f} per row, in {}, z sampled\n", *bound, unit);
-    if (e.reconstruction)
-        out += fmt::format("reconstruction  {:.4f} per row, in {}, z sampled\n", *e.reconstruction, unit);
-    if (e.kl) out += fmt::format("kl              {:.4f} nats/row, {}\n", *e.kl, kl_kind(e));
+    for (const core::EvaluatedTerm& t : e.terms)
+        out += t.name == "kl" ? fmt::format("kl              {:.4f} nats/row, {}\n", t.value, kind_of(t))
+                              : fmt::format("{:<15} {:.4f} per row, in {}, z sampled{}\n", t.name, t.value, unit,
+                                            t.estimated ? ", an estimate" : "");
     out += fmt::format("loss            {:.4f} per row, z sampled\n", e.loss);
     out += fmt::format("squared error   {:.4f} per row, z the mean\n", e.squared_error);
     out += fmt::format("active latents  {} of {}\n", e.active, e.code_variance.size());

@@ -16,19 +16,18 @@ constexpr std::int64_t kMostSamples = 1 << 20;
 
 int sample(const Arguments& arguments, core::Registry& registry) {
     const OpenRun open = open_run(arguments, registry);
-    if (!can_sample(open.session()))
+    if (!open.session().can("sample"))
         throw Error(Exit::usage, fmt::format("model '{}' has no prior to sample from", open.config.part("model").name))
             .note("train a 'vae', or use reconstruct or encode");
     const std::int64_t count = arguments.number("count", 1).value_or(64);
     if (count > kMostSamples) throw Error(Exit::usage, fmt::format("--count: at most {} at once", kMostSamples));
     const auto seed = std::uint64_t(arguments.number("seed", 0).value_or(1));
+    const auto label = arguments.number("label", 0);
     const auto out = out_file(arguments, open, "pictures/samples.png", {".png", ".npy", ".csv"});
     if (is_picture(out, open.rows().dims(), count, "--count")) {
-        draw_samples(out, open.session(), count, seed);
+        draw_samples(out, open.session(), count, seed, label);
     } else {
-        open.session().run("sample", nullptr, count, seed);
-        const auto x = open.session().output("sample");
-        write_array(out, {x.begin(), x.end()}, {count, open.rows().values()}, "x");
+        write_array(out, samples_of(open.session(), count, seed, label), {count, open.rows().values()}, "x");
     }
     fmt::print("{}\n", out.string());
     return 0;
@@ -40,6 +39,8 @@ const VerbEntry entry({.order = 70,
                        .summary = "new examples from the prior",
                        .flags = {{"count", "N", "how many (default: 64)"},
                                  {"seed", "N", "which noise (default: 1)"},
+                                 {"label", "N",
+                                  "of this class, for a model that takes classes (default: each in turn)"},
                                  out_flag("PNG, npy or csv (default: RUN/pictures/samples.png)"),
                                  kThreads},
                        .run = sample});

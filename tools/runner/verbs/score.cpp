@@ -36,8 +36,14 @@ std::set<double> named_anomalies(const Arguments& arguments) {
 // None when the rows have no labels.
 std::vector<double> labels_of(const core::Rows& rows, core::Split split) {
     std::vector<double> labels;
-    if (rows.label_width() == 0) return labels;
-    for (std::int64_t i = 0; i < rows.count(split); ++i) labels.push_back(rows.labels(split, i)[0]);
+    const core::Field* field = rows.find("labels");
+    if (!field) return labels;
+    std::vector<float> row(std::size_t(field->dims.numel()));
+    for (std::int64_t i = 0; i < rows.count(split); ++i) {
+        rows.read(*field, split, {&i, 1}, row.data());
+        labels.push_back(core::parse_number<double>(fmt::format("{}", row[0]))
+                             .value_or(NAN)); // the number as it was written, not its f32 in f64
+    }
     return labels;
 }
 
@@ -72,7 +78,7 @@ std::optional<double> auc_of(const std::vector<float>& scores, const std::vector
 int score(const Arguments& arguments, core::Registry& registry) {
     const OpenRun open = open_run(arguments, registry);
     const core::Split split = split_of(arguments, open.rows());
-    if (arguments.has("anomalies") && open.rows().label_width() == 0)
+    if (arguments.has("anomalies") && !open.rows().find("labels"))
         throw Error(Exit::data, "--anomalies: the data has no labels").note("for csv, name the column: --data.label");
     const std::set<double> anomalies = named_anomalies(arguments);
     const auto out = out_file(arguments, open, "scores.csv", {".csv"});

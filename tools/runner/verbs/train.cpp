@@ -1,7 +1,7 @@
 // train: a new run folder, and a model trained into it.
 #include <fmt/format.h>
 
-#include "ops/backend/executors.hpp"
+#include "ops/backend/backends.hpp"
 #include "ops/table.hpp"
 #include "tools/runner/training.hpp"
 
@@ -29,9 +29,9 @@ std::vector<core::GivenSetting> settings_of(const Arguments& arguments) {
 
 int train(const Arguments& arguments, core::Registry& registry) {
     core::RunConfig config = core::resolve(settings_of(arguments), registry);
-    auto executor = ops::make_executor("dnnl", int(config.threads));
+    auto backend = ops::make_backend("dnnl", int(config.threads));
     // Everything that can be wrong with the parts and the data shows here, before a folder is made.
-    core::Assembly assembly = core::assemble(config, registry, ops::table(), *executor);
+    core::Assembly assembly = core::assemble(config, registry, ops::table(), *backend, {}, tell);
     const fs::path folder = arguments.value("out") ? fs::path(*arguments.value("out")) : free_folder(config);
     core::Run run = core::Run::create(folder, config, arguments.has("overwrite"));
     try {
@@ -40,7 +40,7 @@ int train(const Arguments& arguments, core::Registry& registry) {
         run.discard();
         throw;
     }
-    OpenRun open{std::move(run), std::move(config), std::move(executor), std::move(assembly), {}};
+    OpenRun open{std::move(run), std::move(config), std::move(backend), std::move(assembly), {}};
     return train_on(arguments, open);
 }
 

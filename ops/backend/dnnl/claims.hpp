@@ -1,0 +1,53 @@
+// What oneDNN takes: each file of this folder that runs an op ends with a ClaimRule for it. A claim becomes a Step when
+// its program is bound.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/graph/backend.hpp"
+#include "ops/backend/tiles.hpp"
+
+namespace elbo::ops {
+
+/// Something that runs in one go on the memory of a program.
+class Step {
+public:
+    virtual ~Step() = default;
+    virtual void run(const Memory& memory, const core::Noise& noise) = 0;
+};
+
+/// A claim of this backend, from claiming to binding.
+class DnnlClaimed : public core::Claimed {
+public:
+    virtual std::unique_ptr<Step> bind(const core::Program& program, const core::Unit& unit) const = 0;
+};
+
+/// What may begin with an op of that name.
+struct ClaimRule {
+    using Claim = std::optional<core::Claim> (*)(const core::Candidates&, core::NodeId head);
+    ClaimRule(std::string_view op, Claim claim);
+};
+/// The rule for an op; nullptr when oneDNN does not run it.
+ClaimRule::Claim claim_rule(std::string_view op);
+
+/// What can follow a product or a convolution in the same unit: a row of biases, then one activation. oneDNN applies
+/// both, or our own tile does the activation while the result is in the cache.
+struct Epilogue {
+    core::NodeId bias = -1; ///< [N], or [1, ..., N]
+    std::string activation; ///< oneDNN's post-op: "tanh", "sigmoid" or ""
+    core::TileFn own = nullptr;
+};
+/// Extends a claim by what follows its last node along a result whose last dimension is `width`.
+Epilogue claim_epilogue(const core::Candidates& from, core::Claim& claim, std::int64_t width);
+
+/// A reorder into a form that oneDNN asked for.
+class PackStep;
+std::unique_ptr<Step> bind_pack(const core::Program& program, core::NodeId pack);
+
+/// "oneDNN 2.6.3"
+std::string dnnl_version();
+
+} // namespace elbo::ops
