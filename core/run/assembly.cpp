@@ -67,6 +67,7 @@ Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& op
     settings.notice = std::move(notice);
     a.session = std::make_unique<Session>(std::move(parts), settings, ops, backend, random_rows(*a.rows, config.seed));
     a.session->prepare(batch);
+    if (n % batch != 0) a.session->check("train", n % batch); // the last batch of an epoch
     return a;
 }
 

@@ -195,10 +195,13 @@ std::shared_ptr<const Program> Session::program(const std::string& purpose, std:
 void Session::prepare(std::int64_t rows) {
     ready("train", rows);
     for (const char* purpose : {"evaluate", "encode", "reconstruct", "score", "sample"}) {
-        if (std::string(purpose) != "evaluate" && !can(purpose)) continue;
-        Recording r(ops_, this, purpose, rows);
-        record(r, purpose, rows);
+        if (std::string(purpose) == "evaluate" || can(purpose)) check(purpose, rows);
     }
+}
+
+void Session::check(const std::string& purpose, std::int64_t rows) {
+    Recording r(ops_, this, purpose, rows);
+    record(r, purpose, rows);
 }
 
 // Running.

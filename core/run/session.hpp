@@ -55,6 +55,8 @@ public:
     /// Records every program the model can be asked for, for batches of that many rows, so that all tensors exist and
     /// mistakes in the parts show before the first step; freezes and binds the training program.
     void prepare(std::int64_t rows);
+    /// Records a purpose for another number of rows, to see that it can be.
+    void check(const std::string& purpose, std::int64_t rows);
     /// One step on x [rows, values] and the fields that are used. When the loss is not finite nothing is updated and
     /// `finite` is false.
     StepResult step(const float* x, std::int64_t rows, const float* const* fields = nullptr);
