@@ -257,6 +257,20 @@ inline Var matmul(In a, In b, bool transpose_a = false, bool transpose_b = false
     return detail::emit("matmul", {a, b}, {{"transpose_a", transpose_a}, {"transpose_b", transpose_b}});
 }
 
+/// Images [B, H, W, C] with weights [KH, KW, C, O] -> [B, (H + pads - KH) / stride + 1, ..., O]. strides: vertical,
+/// horizontal; pads: zeros at the top, bottom, left, right.
+inline Var conv2d(In x, In weights, const Shape& strides = {1, 1}, const Shape& pads = {0, 0, 0, 0}) {
+    return detail::emit("conv2d", {x, weights}, {{"strides", strides}, {"pads", pads}});
+}
+/// The adjoint of conv2d's images, of size `shape`: a transposed convolution of g.
+inline Var conv2d_input(In g, In weights, const Shape& shape, const Shape& strides, const Shape& pads) {
+    return detail::emit("conv2d_input", {g, weights}, {{"strides", strides}, {"pads", pads}, {"shape", shape}});
+}
+/// The adjoint of conv2d's weights, of size `shape`.
+inline Var conv2d_weights(In x, In g, const Shape& shape, const Shape& strides, const Shape& pads) {
+    return detail::emit("conv2d_weights", {x, g}, {{"strides", strides}, {"pads", pads}, {"shape", shape}});
+}
+
 namespace detail {
 /// An op without operands; `like` says in which recording.
 inline Var source(const char* op, In like, Attributes attributes) {

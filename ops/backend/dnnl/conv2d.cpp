@@ -1,0 +1,260 @@
+// Convolutions by oneDNN: images stay [rows, height, width, channels], weights are packed as the library likes them. The
+// forward one takes the bias and the activation that follow it.
+#include <algorithm>
+
+#include "ops/backend/dnnl/claims.hpp"
+#include "ops/backend/dnnl/library.hpp"
+
+namespace elbo::ops {
+
+namespace {
+
+using core::NodeId;
+using dnnl::memory;
+using Tag = memory::format_tag;
+
+memory::desc images(const core::Dims& d, Tag tag = Tag::nhwc) {
+    return {{d[0], d[3], d[1], d[2]}, memory::data_type::f32, tag};
+}
+memory::desc weights(const core::Dims& d, Tag tag) { return {{d[3], d[2], d[0], d[1]}, memory::data_type::f32, tag}; }
+
+/// The convolution that a node computes or is an adjoint of.
+struct Convolution {
+    core::Dims x, kernel, y;
+    memory::dims strides, before, after;
+    bool bias = false;
+    std::string activation;
+
+    Convolution(const core::Dims& image, const core::Dims& k, const core::Dims& result, const core::Attributes& a)
+        : x(image), kernel(k), y(result) {
+        const core::Dims &s = a.integers("strides"), &p = a.integers("pads");
+        strides = {s[0], s[1]};
+        before = {p[0], p[2]};
+        after = {p[1], p[3]};
+    }
+
+    dnnl::convolution_forward::primitive_desc forward() const {
+        const auto src = images(x), w = weights(kernel, Tag::any), dst = images(y);
+        const memory::desc row({kernel[3]}, memory::data_type::f32, Tag::x);
+        constexpr auto kind = dnnl::prop_kind::forward_training;
+        constexpr auto direct = dnnl::algorithm::convolution_direct;
+        const auto attr = attributes_with(activation);
+#if DNNL_VERSION_MAJOR >= 3
+        return bias ? dnnl::convolution_forward::primitive_desc(cpu(), kind, direct, src, w, row, dst, strides, before,
+                                                                after, attr)
+                    : dnnl::convolution_forward::primitive_desc(cpu(), kind, direct, src, w, dst, strides, before, after,
+                                                                attr);
+#else
+        using Desc = dnnl::convolution_forward::desc;
+        return {bias ? Desc(kind, direct, src, w, row, dst, strides, before, after)
+                     : Desc(kind, direct, src, w, dst, strides, before, after),
+                attr, cpu()};
+#endif
+    }
+    dnnl::convolution_backward_data::primitive_desc backward_data() const {
+        constexpr auto direct = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+        return {cpu(),   direct, images(x), weights(kernel, Tag::any), images(y), strides, before, after,
+                forward(), attributes_with("")};
+#else
+        return {{direct, images(x), weights(kernel, Tag::any), images(y), strides, before, after},
+                attributes_with(""),
+                cpu(),
+                forward()};
+#endif
+    }
+    dnnl::convolution_backward_weights::primitive_desc backward_weights() const {
+        constexpr auto direct = dnnl::algorithm::convolution_direct;
+#if DNNL_VERSION_MAJOR >= 3
+        return {cpu(),   direct, images(x), weights(kernel, Tag::any), images(y), strides, before, after,
+                forward(), attributes_with("")};
+#else
+        return {{direct, images(x), weights(kernel, Tag::any), images(y), strides, before, after},
+                attributes_with(""),
+                cpu(),
+                forward()};
+#endif
+    }
+};
+
+/// A primitive whose operands and result lie in the slab, with its scratchpad behind its own extra memory.
+class ConvolutionStep : public Step {
+public:
+    struct Argument {
+        int name;
+        memory::desc desc;
+        core::Place place;
+    };
+    ConvolutionStep(const dnnl::primitive& primitive, std::vector<Argument> arguments, const memory::desc& scratchpad,
+                    std::int64_t scratch_at)
+        : primitive_(primitive), arguments_(std::move(arguments)), scratch_(scratch_at) {
+        for (const Argument& a : arguments_) primitive_.add(a.name, a.desc);
+        primitive_.add(DNNL_ARG_SCRATCHPAD, scratchpad);
+    }
+    void run(const Memory& m, const core::Noise&) override {
+        for (std::size_t i = 0; i < arguments_.size(); ++i) primitive_.point(i, m.at(arguments_[i].place));
+        primitive_.point(arguments_.size(), m.slab + scratch_ / 4);
+        primitive_.run();
+        if (own) own({{m.at(out), nullptr, nullptr}, {false, false, false}, m.at(out), std::size_t(n_out)});
+    }
+    core::TileFn own = nullptr; ///< an activation of ours
+    core::Place out{};
+    std::int64_t n_out = 0;
+
+private:
+    Primitive primitive_;
+    std::vector<Argument> arguments_;
+    std::int64_t scratch_;
+};
+
+class ClaimedForward : public DnnlClaimed {
+public:
+    explicit ClaimedForward(const Convolution& c) : convolution(c) {}
+    Convolution convolution;
+    core::TileFn own = nullptr;
+
+    std::int64_t scratch(const core::Program&, const core::Unit&) override {
+        described_ = convolution.forward();
+        return std::int64_t(described_.scratchpad_desc().get_size());
+    }
+    std::string chosen() const override { return described_.impl_info_str(); }
+    std::unique_ptr<Step> bind(const core::Program& p, const core::Unit& u) const override {
+        std::vector<ConvolutionStep::Argument> all{
+            {DNNL_ARG_SRC, described_.src_desc(), p.place(u.operands[0])},
+            {DNNL_ARG_WEIGHTS, described_.weights_desc(), p.place(u.operands[1])},
+            {DNNL_ARG_DST, described_.dst_desc(), p.place(u.nodes.back())}};
+        if (convolution.bias) all.push_back({DNNL_ARG_BIAS, described_.bias_desc(), p.place(u.operands[2])});
+        auto step = std::make_unique<ConvolutionStep>(dnnl::convolution_forward(described_), std::move(all),
+                                                      described_.scratchpad_desc(), u.scratch_at);
+        step->own = own;
+        step->out = p.place(u.nodes.back());
+        step->n_out = convolution.y.numel();
+        return step;
+    }
+
+private:
+    dnnl::convolution_forward::primitive_desc described_;
+};
+
+class ClaimedInput : public DnnlClaimed {
+public:
+    explicit ClaimedInput(const Convolution& c) : described_(c.backward_data()) {}
+    std::int64_t scratch(const core::Program&, const core::Unit&) override {
+        return std::int64_t(described_.scratchpad_desc().get_size());
+    }
+    std::string chosen() const override { return described_.impl_info_str(); }
+    std::unique_ptr<Step> bind(const core::Program& p, const core::Unit& u) const override {
+        return std::make_unique<ConvolutionStep>(
+            dnnl::convolution_backward_data(described_),
+            std::vector<ConvolutionStep::Argument>{
+                {DNNL_ARG_DIFF_DST, described_.diff_dst_desc(), p.place(u.operands[0])},
+                {DNNL_ARG_WEIGHTS, described_.weights_desc(), p.place(u.operands[1])},
+                {DNNL_ARG_DIFF_SRC, described_.diff_src_desc(), p.place(u.nodes.back())}},
+            described_.scratchpad_desc(), u.scratch_at);
+    }
+
+private:
+    dnnl::convolution_backward_data::primitive_desc described_;
+};
+
+/// The library gives the weights' gradient in blocks; they are put in order right behind it.
+class WeightsStep : public Step {
+public:
+    WeightsStep(const dnnl::convolution_backward_weights::primitive_desc& pd, const core::Dims& kernel, core::Place x,
+                core::Place g, core::Place out, std::int64_t blocked_at, std::int64_t scratch_at)
+        : primitive_(dnnl::convolution_backward_weights(pd)),
+          order_(dnnl::reorder(dnnl::reorder::primitive_desc(cpu(), pd.diff_weights_desc(), cpu(),
+                                                             weights(kernel, Tag::hwio), attributes_with("")))),
+          x_(x), g_(g), out_(out), blocked_(blocked_at), scratch_(scratch_at) {
+        primitive_.add(DNNL_ARG_SRC, pd.src_desc());
+        primitive_.add(DNNL_ARG_DIFF_DST, pd.diff_dst_desc());
+        primitive_.add(DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc());
+        primitive_.add(DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc());
+        order_.add(DNNL_ARG_FROM, pd.diff_weights_desc());
+        order_.add(DNNL_ARG_TO, weights(kernel, Tag::hwio));
+    }
+    void run(const Memory& m, const core::Noise&) override {
+        const float* blocked = m.slab + blocked_ / 4;
+        primitive_.point(0, m.at(x_));
+        primitive_.point(1, m.at(g_));
+        primitive_.point(2, blocked);
+        primitive_.point(3, m.slab + scratch_ / 4);
+        primitive_.run();
+        order_.point(0, blocked);
+        order_.point(1, m.at(out_));
+        order_.run();
+    }
+
+private:
+    Primitive primitive_, order_;
+    core::Place x_, g_, out_;
+    std::int64_t blocked_, scratch_;
+};
+
+class ClaimedWeights : public DnnlClaimed {
+public:
+    explicit ClaimedWeights(const Convolution& c) : kernel_(c.kernel), described_(c.backward_weights()) {}
+    std::int64_t scratch(const core::Program&, const core::Unit&) override {
+        return blocked() + std::int64_t(described_.scratchpad_desc().get_size());
+    }
+    std::string chosen() const override { return described_.impl_info_str(); }
+    std::unique_ptr<Step> bind(const core::Program& p, const core::Unit& u) const override {
+        return std::make_unique<WeightsStep>(described_, kernel_, p.place(u.operands[0]), p.place(u.operands[1]),
+                                             p.place(u.nodes.back()), u.scratch_at, u.scratch_at + blocked());
+    }
+
+private:
+    std::int64_t blocked() const { return (std::int64_t(described_.diff_weights_desc().get_size()) + 63) / 64 * 64; }
+    core::Dims kernel_;
+    dnnl::convolution_backward_weights::primitive_desc described_;
+};
+
+bool empty(const core::Program& p, NodeId id) {
+    const auto& in = p.node(id).inputs;
+    return p.dims(id).numel() == 0 || std::any_of(in.begin(), in.end(), [&](NodeId i) { return p.dims(i).numel() == 0; });
+}
+
+std::shared_ptr<const core::Form> packed(const core::Dims& kernel, const memory::desc& wanted) {
+    const auto plain = weights(kernel, Tag::hwio);
+    return wanted == plain ? nullptr : std::make_shared<DnnlForm>(plain, wanted);
+}
+
+std::optional<core::Claim> claim_forward(const core::Candidates& from, NodeId head) {
+    const core::Program& p = from.program();
+    const core::ProgramNode& n = p.node(head);
+    if (empty(p, head)) return {};
+    auto claimed = std::make_shared<ClaimedForward>(
+        Convolution(p.dims(n.inputs[0]), p.dims(n.inputs[1]), n.dims, core::Attributes(n.attributes)));
+    core::Claim c{"conv2d", {head}, n.inputs, {}, false, claimed};
+    const Epilogue e = claim_epilogue(from, c, n.dims[3]);
+    claimed->convolution.bias = e.bias >= 0;
+    claimed->convolution.activation = e.activation;
+    claimed->own = e.own;
+    c.forms = {nullptr, packed(p.dims(n.inputs[1]), claimed->convolution.forward().weights_desc())};
+    return c;
+}
+
+std::optional<core::Claim> claim_input(const core::Candidates& from, NodeId head) {
+    const core::Program& p = from.program();
+    const core::ProgramNode& n = p.node(head);
+    if (empty(p, head)) return {};
+    const Convolution conv(n.dims, p.dims(n.inputs[1]), p.dims(n.inputs[0]), core::Attributes(n.attributes));
+    core::Claim c{"conv2d_input", {head}, n.inputs, {}, false, std::make_shared<ClaimedInput>(conv)};
+    c.forms = {nullptr, packed(conv.kernel, conv.backward_data().weights_desc())};
+    return c;
+}
+
+std::optional<core::Claim> claim_weights(const core::Candidates& from, NodeId head) {
+    const core::Program& p = from.program();
+    const core::ProgramNode& n = p.node(head);
+    if (empty(p, head)) return {};
+    const Convolution conv(p.dims(n.inputs[0]), n.dims, p.dims(n.inputs[1]), core::Attributes(n.attributes));
+    return core::Claim{"conv2d_weights", {head}, n.inputs, {}, false, std::make_shared<ClaimedWeights>(conv)};
+}
+
+const ClaimRule forward_rule("conv2d", claim_forward), input_rule("conv2d_input", claim_input),
+    weights_rule("conv2d_weights", claim_weights);
+
+} // namespace
+
+} // namespace elbo::ops

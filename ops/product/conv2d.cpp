@@ -1,0 +1,172 @@
+// Convolution over images [rows, height, width, channels] with weights [kernel height, kernel width, in, out], and its
+// two adjoints. All three are linear in both operands, and each one's gradient is the other two. oneDNN runs them
+// (ops/backend/dnnl).
+#include "ops/support.hpp"
+
+namespace elbo::ops {
+
+namespace {
+
+constexpr AttributeSpec kConv[] = {{"strides", AttributeType::integers}, {"pads", AttributeType::integers}};
+constexpr AttributeSpec kConvTo[] = {
+    {"strides", AttributeType::integers}, {"pads", AttributeType::integers}, {"shape", AttributeType::integers}};
+
+/// Strides [vertical, horizontal]; zeros around the image [top, bottom, left, right].
+struct Window {
+    Dims strides, pads;
+    explicit Window(const core::Attributes& a) : strides(a.integers("strides")), pads(a.integers("pads")) {
+        if (strides.rank != 2 || strides[0] < 1 || strides[1] < 1) throw ShapeError{"takes two strides of 1 or more"};
+        if (pads.rank != 4) throw ShapeError{"takes four pads: top, bottom, left, right"};
+        for (int i = 0; i < 4; ++i)
+            if (pads[i] < 0) throw ShapeError{"cannot pad by less than nothing"};
+    }
+    /// Size of the result along axis 0 (height) or 1 (width).
+    std::int64_t out(int axis, std::int64_t size, std::int64_t kernel) const {
+        const std::int64_t room = size + pads[2 * axis] + pads[2 * axis + 1] - kernel;
+        if (kernel < 1 || room < 0)
+            throw ShapeError{"a kernel of " + std::to_string(kernel) + " does not fit an image of " + std::to_string(size)};
+        return room / strides[axis] + 1;
+    }
+};
+
+Dims conv_shape(const Window& w, const Dims& x, const Dims& kernel) {
+    if (x.rank != 4 || kernel.rank != 4)
+        throw ShapeError{"takes images [rows, height, width, channels] and weights [height, width, in, out]"};
+    if (x[3] != kernel[2]) throw ShapeError{"the image and the weights differ in channels"};
+    return {x[0], w.out(0, x[1], kernel[0]), w.out(1, x[2], kernel[1]), kernel[3]};
+}
+
+/// Calls f(index into x, into the kernel, into y) for every product of a convolution.
+template <class F>
+void each_product(const Window& w, const Dims& x, const Dims& k, const Dims& y, F f) {
+    for (std::int64_t b = 0; b < y[0]; ++b)
+        for (std::int64_t i = 0; i < y[1]; ++i)
+            for (std::int64_t j = 0; j < y[2]; ++j)
+                for (std::int64_t u = 0; u < k[0]; ++u)
+                    for (std::int64_t v = 0; v < k[1]; ++v) {
+                        const std::int64_t r = i * w.strides[0] + u - w.pads[0], c = j * w.strides[1] + v - w.pads[2];
+                        if (r < 0 || r >= x[1] || c < 0 || c >= x[2]) continue;
+                        for (std::int64_t ci = 0; ci < k[2]; ++ci)
+                            for (std::int64_t co = 0; co < k[3]; ++co)
+                                f(((b * x[1] + r) * x[2] + c) * x[3] + ci, ((u * k[1] + v) * k[2] + ci) * k[3] + co,
+                                  ((b * y[1] + i) * y[2] + j) * y[3] + co);
+                    }
+}
+
+double conv_flops(const Dims& y, const Dims& kernel) {
+    return 2.0 * double(y.numel()) * double(kernel[0] * kernel[1] * kernel[2]);
+}
+
+/// The sizes that convolutions are tried with: image, kernel, strides, pads.
+struct Size {
+    Dims x, kernel, strides, pads;
+};
+const std::vector<Size>& sizes() {
+    static const std::vector<Size> all{{{2, 5, 6, 3}, {3, 3, 3, 4}, {1, 1}, {1, 1, 1, 1}},
+                                       {{1, 7, 7, 1}, {3, 3, 1, 8}, {2, 2}, {1, 0, 0, 1}},
+                                       {{3, 4, 5, 8}, {2, 3, 8, 2}, {2, 1}, {0, 0, 0, 0}},
+                                       {{2, 3, 3, 2}, {3, 3, 2, 1}, {1, 1}, {0, 0, 0, 0}},
+                                       {{1, 4, 4, 16}, {1, 1, 16, 16}, {1, 1}, {0, 0, 0, 0}}};
+    return all;
+}
+std::vector<Attribute> attributes_of(const Size& s) {
+    return {Attribute::of("strides", s.strides), Attribute::of("pads", s.pads)};
+}
+
+struct Conv2d : WithoutTile, WithoutKernel {
+    static constexpr auto name = "conv2d";
+    static constexpr int arity = 2;
+    static constexpr Runs runs = Runs::library;
+    static std::span<const AttributeSpec> attributes() { return kConv; }
+    static Dims shape(const ShapeCall& c) { return conv_shape(Window(c.attributes), c.in[0], c.in[1]); }
+    static void gradient(Adjoint& a) {
+        const Shape strides = a.attributes.integers("strides").list(), pads = a.attributes.integers("pads").list();
+        a.give(0, conv2d_input(a.g, a.x(1), elbo::shape(a.x(0)), strides, pads));
+        a.give(1, conv2d_weights(a.x(0), a.g, elbo::shape(a.x(1)), strides, pads));
+    }
+    static void reference(const ReferenceCall& c) {
+        std::fill_n(c.out, c.out_dims.numel(), 0.0);
+        each_product(Window(c.attributes), c.in_dims[0], c.in_dims[1], c.out_dims,
+                     [&](auto x, auto k, auto y) { c.out[y] += c.in[0][x] * c.in[1][k]; });
+    }
+    static double flops(std::span<const Dims> in, const Dims& y) { return conv_flops(y, in[1]); }
+    static std::vector<OpCase> cases() {
+        std::vector<OpCase> out;
+        for (const Size& s : sizes()) out.push_back({{s.x, s.kernel}, attributes_of(s)});
+        return out;
+    }
+};
+
+/// (g, kernel) -> the adjoint of the image, of size `shape`: a transposed convolution.
+struct Conv2dInput : WithoutTile, WithoutKernel {
+    static constexpr auto name = "conv2d_input";
+    static constexpr int arity = 2;
+    static constexpr Runs runs = Runs::library;
+    static std::span<const AttributeSpec> attributes() { return kConvTo; }
+    static Dims shape(const ShapeCall& c) {
+        const Dims& x = c.attributes.integers("shape");
+        if (!(conv_shape(Window(c.attributes), x, c.in[1]) == c.in[0])) throw ShapeError{"is no adjoint of " + x.text()};
+        return x;
+    }
+    static void gradient(Adjoint& a) {
+        const Shape strides = a.attributes.integers("strides").list(), pads = a.attributes.integers("pads").list();
+        a.give(0, conv2d(a.g, a.x(1), strides, pads));
+        a.give(1, conv2d_weights(a.g, a.x(0), elbo::shape(a.x(1)), strides, pads));
+    }
+    static void reference(const ReferenceCall& c) {
+        std::fill_n(c.out, c.out_dims.numel(), 0.0);
+        each_product(Window(c.attributes), c.out_dims, c.in_dims[1], c.in_dims[0],
+                     [&](auto x, auto k, auto y) { c.out[x] += c.in[0][y] * c.in[1][k]; });
+    }
+    static double flops(std::span<const Dims> in, const Dims&) { return conv_flops(in[0], in[1]); }
+    static std::vector<OpCase> cases() {
+        std::vector<OpCase> out;
+        for (const Size& s : sizes()) {
+            auto attributes = attributes_of(s);
+            const Dims y = conv_shape(Window(core::Attributes(attributes)), s.x, s.kernel);
+            attributes.push_back(Attribute::of("shape", s.x));
+            out.push_back({{y, s.kernel}, attributes});
+        }
+        return out;
+    }
+};
+
+/// (image, g) -> the adjoint of the kernel, of size `shape`.
+struct Conv2dWeights : WithoutTile, WithoutKernel {
+    static constexpr auto name = "conv2d_weights";
+    static constexpr int arity = 2;
+    static constexpr Runs runs = Runs::library;
+    static std::span<const AttributeSpec> attributes() { return kConvTo; }
+    static Dims shape(const ShapeCall& c) {
+        const Dims& k = c.attributes.integers("shape");
+        if (!(conv_shape(Window(c.attributes), c.in[0], k) == c.in[1])) throw ShapeError{"is no adjoint of " + k.text()};
+        return k;
+    }
+    static void gradient(Adjoint& a) {
+        const Shape strides = a.attributes.integers("strides").list(), pads = a.attributes.integers("pads").list();
+        a.give(0, conv2d_input(a.x(1), a.g, elbo::shape(a.x(0)), strides, pads));
+        a.give(1, conv2d(a.x(0), a.g, strides, pads));
+    }
+    static void reference(const ReferenceCall& c) {
+        std::fill_n(c.out, c.out_dims.numel(), 0.0);
+        each_product(Window(c.attributes), c.in_dims[0], c.out_dims, c.in_dims[1],
+                     [&](auto x, auto k, auto y) { c.out[k] += c.in[0][x] * c.in[1][y]; });
+    }
+    static double flops(std::span<const Dims> in, const Dims& k) { return conv_flops(in[1], k); }
+    static std::vector<OpCase> cases() {
+        std::vector<OpCase> out;
+        for (const Size& s : sizes()) {
+            auto attributes = attributes_of(s);
+            const Dims y = conv_shape(Window(core::Attributes(attributes)), s.x, s.kernel);
+            attributes.push_back(Attribute::of("shape", s.kernel));
+            out.push_back({{s.x, y}, attributes});
+        }
+        return out;
+    }
+};
+
+const Registered registered(add_ops<Conv2d, Conv2dInput, Conv2dWeights>);
+
+} // namespace
+
+} // namespace elbo::ops
