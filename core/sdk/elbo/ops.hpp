@@ -271,6 +271,18 @@ inline Var conv2d_weights(In x, In g, const Shape& shape, const Shape& strides, 
     return detail::emit("conv2d_weights", {x, g}, {{"strides", strides}, {"pads", pads}, {"shape", shape}});
 }
 
+/// Largest value of each window of images [B, H, W, C].
+inline Var max_pool2d(In x, const Shape& window, const Shape& strides) {
+    return detail::emit("max_pool2d", x, {{"window", window}, {"strides", strides}});
+}
+/// g at the places where max_pool2d found its values in x, 0 elsewhere.
+inline Var max_pool2d_spread(In x, In g, const Shape& window, const Shape& strides) {
+    return detail::emit("max_pool2d_spread", {x, g}, {{"window", window}, {"strides", strides}});
+}
+/// The values of a at the places where max_pool2d found its values in x.
+inline Var max_pool2d_pick(In x, In a, const Shape& window, const Shape& strides) {
+    return detail::emit("max_pool2d_pick", {x, a}, {{"window", window}, {"strides", strides}});
+}
 namespace detail {
 /// An op without operands; `like` says in which recording.
 inline Var source(const char* op, In like, Attributes attributes) {
