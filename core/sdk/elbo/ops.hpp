@@ -283,6 +283,12 @@ inline Var max_pool2d_spread(In x, In g, const Shape& window, const Shape& strid
 inline Var max_pool2d_pick(In x, In a, const Shape& window, const Shape& strides) {
     return detail::emit("max_pool2d_pick", {x, a}, {{"window", window}, {"strides", strides}});
 }
+/// Rows of a table [V, ...] by number: ids [...] -> [ids..., ...]. A number that is no row stops the run.
+inline Var gather(In table, In ids) { return detail::emit("gather", {table, ids}); }
+/// values [ids..., ...] summed into a table of `rows` rows, each at the row its number names.
+inline Var scatter_add(In ids, In values, std::int64_t rows) {
+    return detail::emit("scatter_add", {ids, values}, {{"rows", rows}});
+}
 namespace detail {
 /// An op without operands; `like` says in which recording.
 inline Var source(const char* op, In like, Attributes attributes) {
