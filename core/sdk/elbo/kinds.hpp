@@ -26,8 +26,6 @@ inline std::pair<double, double> data_range(In like) {
     const auto r = detail::query<std::vector<double>>("data.range", like);
     return {r.at(0), r.at(1)};
 }
-/// Whether this is recorded for training: statistics of the batch, dropout, `assign`. Known while recording.
-inline bool training(In like) { return detail::query<bool>("training", like); }
 /// Epochs the run is asked to train.
 inline std::int64_t epochs(In like) { return detail::query<std::int64_t>("epochs", like); }
 

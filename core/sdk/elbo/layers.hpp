@@ -84,6 +84,33 @@ inline Var linear(In x, std::int64_t out, const std::string& name, const Init& w
     return matmul(x, w) + parameter(x.var, name + ".bias", {out}, bias);
 }
 
+/// Whether this is recorded for training: statistics of the batch, dropout, `assign`. Known while recording.
+inline bool training(In like) {
+    elbo_value v{};
+    elbo_trace* trace = detail::recording_of("training", {&like, 1}, like.site);
+    detail::check(trace, detail::host->query(trace, "training", &v));
+    return v.as.integer != 0;
+}
+
+/// Normalises the last axis over all others: by the batch's own statistics in training, which also move the running
+/// ones (model state `name`.mean and `name`.variance) by 1 - momentum; by the running ones elsewhere.
+inline Var batch_normalised(In x, const std::string& name, double momentum = 0.9, double eps = 1e-5) {
+    detail::Inside caller(x.site);
+    const Shape s = shape(x);
+    const std::int64_t c = s.empty() ? 1 : s.back();
+    Shape axes;
+    double n = 1;
+    for (std::size_t i = 0; i + 1 < s.size(); ++i) axes.push_back(std::int64_t(i)), n *= double(s[i]);
+    Var scale = parameter(x, name + ".scale", {c}, Init::constant(1)), shift = parameter(x, name + ".shift", {c});
+    Var mean = state(x, name + ".mean", {c}), variance = state(x, name + ".variance", {c}, Init::constant(1));
+    if (!training(x)) return batch_norm(x, mean, variance, scale, shift, eps);
+    if (n < 2) throw std::invalid_argument(name + ": batch normalisation of a single value; use a larger batch");
+    Var m = sum(x, axes) / n, d = x - m, var = sum(square(d), axes) / n;
+    assign(mean, momentum * mean + (1 - momentum) * m);
+    assign(variance, momentum * variance + (1 - momentum) * (n / (n - 1)) * var);
+    return batch_norm(x, m, var, scale, shift, eps);
+}
+
 /// Names `activation` knows, separated by '|', for a parameter's choices.
 inline constexpr const char* kActivations = "relu|tanh|sigmoid|softplus|silu|gelu|elu|leaky_relu|identity";
 

@@ -289,6 +289,10 @@ inline Var gather(In table, In ids) { return detail::emit("gather", {table, ids}
 inline Var scatter_add(In ids, In values, std::int64_t rows) {
     return detail::emit("scatter_add", {ids, values}, {{"rows", rows}});
 }
+/// (x - mean) / sqrt(variance + eps) * scale + shift along the last axis, all of these [C].
+inline Var batch_norm(In x, In mean, In variance, In scale, In shift, double eps = 1e-5) {
+    return detail::emit("batch_norm", {x, mean, variance, scale, shift}, {{"eps", eps}});
+}
 namespace detail {
 /// An op without operands; `like` says in which recording.
 inline Var source(const char* op, In like, Attributes attributes) {
