@@ -111,6 +111,17 @@ inline Var batch_normalised(In x, const std::string& name, double momentum = 0.9
     return batch_norm(x, m, var, scale, shift, eps);
 }
 
+/// One step of an LSTM with weights of its own, named `name`.input, `name`.state and `name`.bias: asking again with the
+/// same name takes the next step with the same weights. state [B, 2H], zeros at first.
+inline Var lstm(In x, In state, const std::string& name) {
+    detail::Inside caller(x.site);
+    const std::int64_t in = shape(x).back(), h = shape(state).back() / 2;
+    const double bound = 1 / std::sqrt(double(h));
+    return lstm_cell(x, state, parameter(x, name + ".input", {in, 4 * h}, Init::uniform(-bound, bound)),
+                     parameter(x, name + ".state", {h, 4 * h}, Init::uniform(-bound, bound)),
+                     parameter(x, name + ".bias", {4 * h}, Init::uniform(-bound, bound)));
+}
+
 /// Names `activation` knows, separated by '|', for a parameter's choices.
 inline constexpr const char* kActivations = "relu|tanh|sigmoid|softplus|silu|gelu|elu|leaky_relu|identity";
 

@@ -293,6 +293,11 @@ inline Var scatter_add(In ids, In values, std::int64_t rows) {
 inline Var batch_norm(In x, In mean, In variance, In scale, In shift, double eps = 1e-5) {
     return detail::emit("batch_norm", {x, mean, variance, scale, shift}, {{"eps", eps}});
 }
+/// One step of an LSTM: x [B, I], state [B, 2H], weights [I, 4H] and [H, 4H], bias [4H] -> state [B, 2H].
+inline Var lstm_cell(In x, In state, In input_weights, In state_weights, In bias) {
+    return detail::emit("lstm_cell", {x, state, input_weights, state_weights, bias});
+}
+
 namespace detail {
 /// An op without operands; `like` says in which recording.
 inline Var source(const char* op, In like, Attributes attributes) {
