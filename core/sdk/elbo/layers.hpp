@@ -122,6 +122,23 @@ inline Var lstm(In x, In state, const std::string& name) {
                      parameter(x, name + ".bias", {4 * h}, Init::uniform(-bound, bound)));
 }
 
+/// Convolution with a bias and "same" padding: x [B, H, W, C] -> [B, ceil(H / stride), ceil(W / stride), out], kernels
+/// of size x size. weight [size, size, C, out], bias [out], named `name`.weight and `name`.bias.
+inline Var convolution(In x, std::int64_t out, std::int64_t size, std::int64_t stride, const std::string& name,
+                       const Init& weight = Init::fan_in()) {
+    const Shape s = shape(x);
+    if (s.size() != 4) throw std::invalid_argument(name + ": takes images [rows, height, width, channels]");
+    Shape pads;
+    for (std::size_t axis : {1u, 2u}) {
+        const std::int64_t results = (s[axis] + stride - 1) / stride;
+        const std::int64_t all = std::max<std::int64_t>((results - 1) * stride + size - s[axis], 0);
+        pads.insert(pads.end(), {all / 2, all - all / 2});
+    }
+    detail::Inside caller(x.site);
+    Var w = parameter(x, name + ".weight", {size, size, s[3], out}, weight);
+    return conv2d(x, w, {stride, stride}, pads) + parameter(x, name + ".bias", {out});
+}
+
 /// Names `activation` knows, separated by '|', for a parameter's choices.
 inline constexpr const char* kActivations = "relu|tanh|sigmoid|softplus|silu|gelu|elu|leaky_relu|identity";
 
