@@ -311,6 +311,12 @@ inline Var constant(In like, double value, const Shape& shape = {}) {
 }
 /// 0, 1, 2, ... along the last axis of `shape`.
 inline Var iota(In like, const Shape& shape) { return detail::source("iota", like, {{"shape", shape}}); }
+/// 1 at the place each whole number names, 0 elsewhere: [..., 1] -> [..., n].
+inline Var one_hot(In ids, std::int64_t n) {
+    detail::Inside caller(ids.site);
+    Var k = iota(ids, {n});
+    return (1 - greater(ids, k)) * (1 - greater(k, ids));
+}
 /// Standard normal noise of the shape of `like`: new at every step, the same for the same seed and step.
 inline Var normal_like(In like) { return detail::source("normal", like, {{"shape", shape(like)}}); }
 /// Uniform noise in (0, 1) of the shape of `like`.
