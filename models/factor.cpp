@@ -1,0 +1,61 @@
+#include <elbo/plugin.hpp>
+using namespace elbo;
+
+/// FactorVAE (Kim and Mnih 2018): a VAE whose codes are pushed towards independence. A critic learns to tell codes from
+/// codes whose latents come from different rows; its log odds estimate the total correlation, which is weighed by gamma.
+/// Minimises R + KL + gamma TC over the autoencoder, and the critic's cross-entropy over the critic, in one step.
+struct Factor : Model {
+    Scheduled gamma = 10;
+    void parameters(auto& p) { p("gamma", gamma, "weight of the total correlation", not_negative); }
+    std::string uses() const override {
+        return "encoder=mlp posterior=diagonal_gaussian prior=standard_normal decoder=mlp likelihood=bernoulli "
+               "critic:encoder=mlp";
+    }
+
+    Var objective(Var x) const override {
+        auto posterior = the<Posterior>(x);
+        auto prior = the<Prior>(x);
+        const Vars q = code(x);
+        Var z = posterior.sample(q);
+        Var reconstruction = the<Likelihood>(x).nll(the<Decoder>(x).raw(z), flatten(x));
+        const auto closed = prior.kl(posterior.family(), q);
+        Var kl = closed ? *closed : posterior.log_prob(q, z) - prior.log_prob(z);
+        Var correlation = log_odds(z);
+        term("reconstruction", reconstruction, bound_term);
+        term("kl", kl, closed ? bound_term : bound_term | estimated_term);
+        term("total_correlation", correlation, estimated_term);
+        // Cross-entropy of "from one row" against "from different rows"; no gradient to the autoencoder.
+        Var still = stop_gradient(z);
+        also_minimise("critic_loss", 0.5 * (softplus(-log_odds(still)) + softplus(log_odds(mixed(still)))), "critic model");
+        return reconstruction + kl + gamma(x) * correlation;
+    }
+    Var encode(Var x) const override { return the<Posterior>(x).mean(code(x)); }
+    Var reconstruct(Var x) const override { return the<Likelihood>(x).mean(the<Decoder>(x).raw(encode(x))); }
+    Var sample(Var like) const override {
+        return the<Likelihood>(like).mean(the<Decoder>(like).raw(the<Prior>(like).sample(like)));
+    }
+
+private:
+    static Vars code(Var x) { return the<Posterior>(x).parameters_of(the<Encoder>(x).features(x)); }
+
+    /// log D / (1 - D), [B]: how much z looks as if all latents came from one row.
+    static Var log_odds(Var z) {
+        Var h = flatten(auxiliary<Encoder>(z, "critic").features(z));
+        return sum_rows(linear(h, 1, "log_odds"));
+    }
+    /// Latent j of row i from row i + j + 1 of the batch: rows are drawn in random order, so these are independent.
+    static Var mixed(Var z) {
+        const Shape s = shape(z);
+        Var all = constant(z, 0, s);
+        for (std::int64_t j = 0; j < s[1]; ++j) {
+            const std::int64_t by = (j + 1) % s[0];
+            Var column = slice(z, 1, j, j + 1);
+            Var rolled = pad(slice(column, 0, by, s[0]), 0, 0, by) + pad(slice(column, 0, 0, by), 0, s[0] - by, 0);
+            all = all + pad(rolled, 1, j, s[1] - j - 1);
+        }
+        return all;
+    }
+};
+ELBO_PLUGIN("model_factor", "1.0.0", "model/factor") {
+    plugin.add<Factor>("factor", "FactorVAE: a critic pushes latents towards independence");
+}
