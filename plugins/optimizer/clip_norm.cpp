@@ -1,0 +1,26 @@
+#include <elbo/plugin.hpp>
+using namespace elbo;
+
+/// Another optimizer, whose gradients are first scaled down to a norm over all tensors of at most `max_norm` (Pascanu et
+/// al. 2013): --optimizer clip_norm --inner adam --inner.lr 1e-3.
+struct ClipNorm : Optimizer {
+    Scheduled max_norm = 1;
+    void parameters(auto& p) { p("max_norm", max_norm, "largest norm of all gradients together", positive); }
+    std::string uses() const override { return "inner:optimizer=adam"; }
+
+    Vars gradients(const Vars& all) const override {
+        if (all.empty()) return all;
+        Var squares = sum_all(square(all[0]));
+        for (std::size_t i = 1; i < all.size(); ++i) squares = squares + sum_all(square(all[i]));
+        Var scale = min(1.0, max_norm(squares) / (sqrt(squares) + 1e-12));
+        Vars out;
+        for (Var g : all) out.push_back(g * scale);
+        return out;
+    }
+    Var update(Var parameter, Var gradient) const override {
+        return the<Optimizer>(parameter, "inner").update(parameter, gradient);
+    }
+};
+ELBO_PLUGIN("optimizer_clip_norm", "1.0.0", "optimizer/clip_norm") {
+    plugin.add<ClipNorm>("clip_norm", "another optimizer, gradients clipped by their norm");
+}
