@@ -2,7 +2,7 @@
 using namespace elbo;
 
 /// FactorVAE (Kim and Mnih 2018): a VAE whose codes are pushed towards independence. A critic learns to tell codes from
-/// codes whose latents come from different rows; its log odds estimate the total correlation, which is weighed by gamma.
+/// codes whose latents come from different rows; its log odds estimate the total correlation, weighed by gamma.
 /// Minimises R + KL + gamma TC over the autoencoder, and the critic's cross-entropy over the critic, in one step.
 struct Factor : Model {
     Scheduled gamma = 10;
@@ -26,7 +26,8 @@ struct Factor : Model {
         term("total_correlation", correlation, estimated_term);
         // Cross-entropy of "from one row" against "from different rows"; no gradient to the autoencoder.
         Var still = stop_gradient(z);
-        also_minimise("critic_loss", 0.5 * (softplus(-log_odds(still)) + softplus(log_odds(mixed(still)))), "critic model");
+        also_minimise("critic_loss", 0.5 * (softplus(-log_odds(still)) + softplus(log_odds(mixed(still)))),
+                      "critic model");
         return reconstruction + kl + gamma(x) * correlation;
     }
     Var encode(Var x) const override { return the<Posterior>(x).mean(code(x)); }

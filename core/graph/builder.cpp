@@ -92,8 +92,14 @@ std::shared_ptr<const Expanded> Builder::expand(const Op& op, std::span<const No
     std::string key(op.name);
     for (NodeId i : in) key += tape.dims(i).text();
     for (const Attribute& a : attributes) key += fmt::format("{}={}{}{};", a.key, a.real, a.integer, a.integers.text());
-    auto& known = expansions_[key];
-    if (known) return known;
+    if (const auto known = expansions_.find(key); known != expansions_.end()) return known->second;
+    constexpr int kDeepest = 16;
+    static thread_local int depth = 0;
+    struct Deeper {
+        Deeper() { ++depth; }
+        ~Deeper() { --depth; }
+    } const deeper;
+    if (depth > kDeepest) throw Error(Exit::plugin, fmt::format("'{}' expands into itself", op.name), place_text(site));
     auto on = scratch();
     std::vector<Var> operands;
     auto out = std::make_shared<Expanded>();
@@ -118,7 +124,7 @@ std::shared_ptr<const Expanded> Builder::expand(const Op& op, std::span<const No
                     place_text(site));
     out->result = result.node;
     out->tape = std::make_shared<const Tape>(std::move(on->tape));
-    return known = out;
+    return expansions_[key] = out;
 }
 
 Var Builder::input(const std::string& name, const Dims& dims, elbo_site site) {

@@ -111,6 +111,21 @@ std::string Run::info(const std::string& key) const {
     return at->is_string() ? at->get<std::string>() : at->dump();
 }
 
+std::vector<RecordedPlugin> Run::plugins() const {
+    std::vector<RecordedPlugin> out;
+    std::error_code status;
+    if (!fs::exists(folder_ / "run.json", status)) return out;
+    const auto all = nlohmann::json::parse(read_file(folder_ / "run.json"), nullptr, false);
+    if (!all.is_object() || !all.contains("plugins") || !all["plugins"].is_object()) return out;
+    for (const auto& [name, p] : all["plugins"].items()) {
+        auto text = [&, p = p](const char* key) {
+            return p.is_object() && p.contains(key) && p[key].is_string() ? p[key].get<std::string>() : std::string();
+        };
+        out.push_back({name, text("file"), text("sha256")});
+    }
+    return out;
+}
+
 void Run::log(const std::string& line) const {
     std::ofstream out(folder_ / "log.txt", std::ios::app);
     out << fmt::format("{:%Y-%m-%d %H:%M:%S} ", fmt::gmtime(std::time(nullptr))) << line << '\n';

@@ -18,6 +18,11 @@ namespace elbo::core {
 /// One line of metrics.csv: the name of each column and its value; the epoch comes first.
 using Metrics = std::vector<std::pair<std::string, double>>;
 
+/// A plugin as a run remembers it.
+struct RecordedPlugin {
+    std::string name, file, sha256;
+};
+
 class Run {
 public:
     /// A new folder. Throws Error (usage) when it is there already and not empty, unless `overwrite`, which empties it
@@ -36,6 +41,8 @@ public:
                     const Registry& registry) const;
     /// A value of run.json by dotted key; "" when it is not there.
     std::string info(const std::string& key) const;
+    /// The plugins the run was made with, as run.json says; nothing that is not a text is believed.
+    std::vector<RecordedPlugin> plugins() const;
     void log(const std::string& line) const;
     /// Appends to metrics.csv, first dropping rows of this epoch or later.
     void add_metrics(const Metrics& metrics) const;

@@ -90,6 +90,23 @@ bool belongs_to(const std::string& tensor, const std::vector<std::string>& roles
     return std::any_of(roles.begin(), roles.end(), [&](const std::string& r) { return tensor.starts_with(r + "."); });
 }
 
+namespace {
+
+// 0, or NaN when a gradient is not finite. Small ones are looked at (biases, say), all when none is small: what is not
+// finite behind a layer reaches the sums over its rows, and passes over the big ones would cost a few percent of a
+// step.
+Var not_finite_anywhere(Var like, const std::vector<Var>& gradients) {
+    constexpr std::int64_t kSmall = 4096;
+    auto is_small = [](Var g) { return Dims(shape(g)).numel() <= kSmall; };
+    const bool any = std::any_of(gradients.begin(), gradients.end(), is_small);
+    Var sum = constant(like, 0);
+    for (Var g : gradients)
+        if (!any || is_small(g)) sum = sum + sum_all(g * 0.0);
+    return sum;
+}
+
+} // namespace
+
 void Session::record_train(Recording& r, Var x, FreezeRequest& request) {
     const Var loss = mean_all(r.call(part("model"), "objective", std::array{x}).at(0));
     request.outputs.push_back({"loss", loss.node});
@@ -107,14 +124,15 @@ void Session::record_train(Recording& r, Var x, FreezeRequest& request) {
             if (tensors_.find(r.tape.name(id))->keep == Keep::trained && wanted(r.tape.name(id))) out.push_back(id);
         return out;
     };
+    Var guard = loss;
     auto minimise = [&](Var of, const std::vector<NodeId>& over, Part& optimizer) {
         std::vector<Var> gradients;
         for (NodeId g : r.gradient(of.node, over)) gradients.push_back(r.var(g));
+        guard = guard + not_finite_anywhere(of, gradients);
         gradients = r.all_gradients(optimizer, gradients);
         for (std::size_t i = 0; i < over.size(); ++i) r.update(optimizer, over[i], gradients[i]);
     };
     minimise(loss, trained([&](const std::string& name) { return !belongs_to(name, others); }), part("optimizer"));
-    Var guard = loss;
     for (const Objective& o : r.objectives()) {
         const Var also = mean_all(r.var(o.node));
         guard = guard + also;

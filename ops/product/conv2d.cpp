@@ -24,7 +24,8 @@ struct Window {
     std::int64_t out(int axis, std::int64_t size, std::int64_t kernel) const {
         const std::int64_t room = size + pads[2 * axis] + pads[2 * axis + 1] - kernel;
         if (kernel < 1 || room < 0)
-            throw ShapeError{"a kernel of " + std::to_string(kernel) + " does not fit an image of " + std::to_string(size)};
+            throw ShapeError{"a kernel of " + std::to_string(kernel) + " does not fit an image of " +
+                             std::to_string(size)};
         return room / strides[axis] + 1;
     }
 };
@@ -105,7 +106,8 @@ struct Conv2dInput : WithoutTile, WithoutKernel {
     static std::span<const AttributeSpec> attributes() { return kConvTo; }
     static Dims shape(const ShapeCall& c) {
         const Dims& x = c.attributes.integers("shape");
-        if (!(conv_shape(Window(c.attributes), x, c.in[1]) == c.in[0])) throw ShapeError{"is no adjoint of " + x.text()};
+        if (!(conv_shape(Window(c.attributes), x, c.in[1]) == c.in[0]))
+            throw ShapeError{"is no adjoint of " + x.text()};
         return x;
     }
     static void gradient(Adjoint& a) {
@@ -139,7 +141,8 @@ struct Conv2dWeights : WithoutTile, WithoutKernel {
     static std::span<const AttributeSpec> attributes() { return kConvTo; }
     static Dims shape(const ShapeCall& c) {
         const Dims& k = c.attributes.integers("shape");
-        if (!(conv_shape(Window(c.attributes), c.in[0], k) == c.in[1])) throw ShapeError{"is no adjoint of " + k.text()};
+        if (!(conv_shape(Window(c.attributes), c.in[0], k) == c.in[1]))
+            throw ShapeError{"is no adjoint of " + k.text()};
         return k;
     }
     static void gradient(Adjoint& a) {

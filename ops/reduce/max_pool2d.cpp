@@ -39,7 +39,8 @@ void each_largest(const Windows& w, const T* in, const Dims& x, F f) {
                         for (std::int64_t v = 0; v < w.size[1]; ++v) {
                             const std::int64_t r = i * w.strides[0] + u, k = j * w.strides[1] + v;
                             const std::int64_t here = ((b * x[1] + r) * x[2] + k) * x[3] + c;
-                            if (best < 0 || in[here] > in[best] || (in[here] != in[here] && in[best] == in[best])) best = here;
+                            if (best < 0 || in[here] > in[best] || (in[here] != in[here] && in[best] == in[best]))
+                                best = here;
                         }
                     f(at, best);
                 }
@@ -73,7 +74,9 @@ struct MaxPool2d : WithoutTile {
         each_largest(Windows(c.attributes), c.in[0], c.in_dims[0], [&](auto y, auto x) { c.out[y] = c.in[0][x]; });
     }
     static void reference(const ReferenceCall& c) { run(c); }
-    static KernelFn kernel() { return [](const KernelCall& c) { run(c); }; }
+    static KernelFn kernel() {
+        return [](const KernelCall& c) { run(c); };
+    }
     static std::vector<OpCase> cases() { return pool_cases(false); }
 };
 
@@ -98,7 +101,9 @@ struct MaxPool2dSpread : WithoutTile {
         each_largest(Windows(c.attributes), c.in[0], c.in_dims[0], [&](auto y, auto x) { c.out[x] += c.in[1][y]; });
     }
     static void reference(const ReferenceCall& c) { run(c); }
-    static KernelFn kernel() { return [](const KernelCall& c) { run(c); }; }
+    static KernelFn kernel() {
+        return [](const KernelCall& c) { run(c); };
+    }
     static std::vector<OpCase> cases() { return pool_cases(true); }
 };
 
@@ -122,7 +127,9 @@ struct MaxPool2dPick : WithoutTile {
         each_largest(Windows(c.attributes), c.in[0], c.in_dims[0], [&](auto y, auto x) { c.out[y] = c.in[1][x]; });
     }
     static void reference(const ReferenceCall& c) { run(c); }
-    static KernelFn kernel() { return [](const KernelCall& c) { run(c); }; }
+    static KernelFn kernel() {
+        return [](const KernelCall& c) { run(c); };
+    }
     static std::vector<OpCase> cases() {
         auto all = pool_cases(false);
         for (OpCase& c : all) c.shapes.push_back(c.shapes[0]);

@@ -38,8 +38,12 @@ struct Gather : WithoutAttributes, WithoutTile {
             std::copy_n(c.in[0] + row_of(c.in[1][i], c.in_dims[0][0]) * width, width, c.out + i * width);
     }
     static void reference(const ReferenceCall& c) { run(c); }
-    static KernelFn kernel() { return [](const KernelCall& c) { run(c); }; }
-    static std::vector<OpCase> cases() { return {{{Dims{3, 4}, Dims{5}}, {}}, {{Dims{3}, Dims{2, 2}}, {}}, {{Dims{3, 2, 2}, Dims{7, 1}}, {}}}; }
+    static KernelFn kernel() {
+        return [](const KernelCall& c) { run(c); };
+    }
+    static std::vector<OpCase> cases() {
+        return {{{Dims{3, 4}, Dims{5}}, {}}, {{Dims{3}, Dims{2, 2}}, {}}, {{Dims{3, 2, 2}, Dims{7, 1}}, {}}};
+    }
 };
 
 /// ids [...], values [ids..., ...] -> [rows, ...]: the sum of what goes to each row, in the order of the ids.
@@ -72,7 +76,9 @@ struct ScatterAdd : WithoutTile {
         }
     }
     static void reference(const ReferenceCall& c) { run(c); }
-    static KernelFn kernel() { return [](const KernelCall& c) { run(c); }; }
+    static KernelFn kernel() {
+        return [](const KernelCall& c) { run(c); };
+    }
     static std::vector<OpCase> cases() {
         const std::vector<Attribute> rows{Attribute::of("rows", std::int64_t(3))};
         return {{{Dims{5}, Dims{5, 4}}, rows}, {{Dims{2, 2}, Dims{2, 2}}, rows}};

@@ -251,8 +251,9 @@ private:
 
     elbo_rows found() {
         const Split &train = splits_[ELBO_TRAIN], &test = splits_[ELBO_TEST];
-        Shape dims(train.images.dims.begin() + 1, train.images.dims.end());
-        if (dims.size() == 2) dims.push_back(1);
+        Shape dims = train.images.dims;
+        if (dims.size() == 3) dims.push_back(1);
+        dims.erase(dims.begin());
         auto range = [](const Array& a, const Array& b) {
             return b.count() ? std::pair{std::min(a.low, b.low), std::max(a.high, b.high)} : std::pair{a.low, a.high};
         };

@@ -1,8 +1,8 @@
 #include <elbo/plugin.hpp>
 using namespace elbo;
 
-/// Another optimizer, whose gradients are first scaled down to a norm over all tensors of at most `max_norm` (Pascanu et
-/// al. 2013): --optimizer clip_norm --inner adam --inner.lr 1e-3.
+/// Another optimizer, whose gradients are first scaled down to a norm over all tensors of at most `max_norm` (Pascanu
+/// et al. 2013): --optimizer clip_norm --inner adam --inner.lr 1e-3.
 struct ClipNorm : Optimizer {
     Scheduled max_norm = 1;
     void parameters(auto& p) { p("max_norm", max_norm, "largest norm of all gradients together", positive); }

@@ -19,4 +19,6 @@ struct Cosine : Schedule {
         return base * share;
     }
 };
-ELBO_PLUGIN("schedule_cosine", "1.0.0", "schedule/cosine") { plugin.add<Cosine>("cosine", "warm-up, then half a cosine"); }
+ELBO_PLUGIN("schedule_cosine", "1.0.0", "schedule/cosine") {
+    plugin.add<Cosine>("cosine", "warm-up, then half a cosine");
+}

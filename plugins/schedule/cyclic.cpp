@@ -1,7 +1,8 @@
 #include <elbo/plugin.hpp>
 using namespace elbo;
 
-/// From 0 to the number and there for the rest of the cycle, again and again (Fu et al. 2019: against a KL that vanishes).
+/// From 0 to the number and there for the rest of the cycle, again and again (Fu et al. 2019: against a KL that
+/// vanishes).
 struct Cyclic : Schedule {
     std::int64_t cycles = 4;
     double rise = 0.5;

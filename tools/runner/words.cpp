@@ -6,6 +6,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/text.hpp"
+#include "core/host/named_plugins.hpp"
 
 namespace elbo::tools {
 
@@ -135,8 +136,14 @@ private:
 Arguments parse(const std::vector<std::string>& words, core::Registry& registry) {
     const Verb& verb = find_verb(words.at(0));
     Arguments out = WordParser(verb).parse({words.begin() + 1, words.end()});
-    for (const auto& file : out.flags["plugin"]) registry.add_file(file);
-    for (const auto& folder : out.flags["plugin-dir"]) registry.add_folder(folder);
+    for (const auto& file : out.flags["plugin"]) {
+        registry.add_file(file);
+        core::remember_plugin(file);
+    }
+    for (const auto& folder : out.flags["plugin-dir"]) {
+        registry.add_folder(folder);
+        core::remember_plugin(folder);
+    }
     if (verb.operand.empty() || verb.operand[0] == '[' || !out.operand.empty() || out.has("help")) return out;
     if (verb.takes_settings && out.has("config")) return out;
     throw Error(Exit::usage, fmt::format("usage: model-runner {} {}", verb.name, verb.operand));

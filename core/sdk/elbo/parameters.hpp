@@ -101,7 +101,7 @@ struct Declare {
         static_assert(is_parameter<T>,
                       "a parameter is a bool, std::int64_t, double, std::string, "
                       "std::vector<std::int64_t> or elbo::Scheduled");
-        const std::uint32_t flags = rule.flags | (std::is_same_v<T, Scheduled> ? ELBO_SCHEDULABLE : 0u);
+        const std::uint32_t flags = rule.flags | (std::is_same_v<T, Scheduled> ? std::uint32_t(ELBO_SCHEDULABLE) : 0u);
         out.push_back({sizeof(elbo_param), flags, help, value_of(name, member), rule.low, rule.high, rule.choices});
     }
 };

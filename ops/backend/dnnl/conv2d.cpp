@@ -1,5 +1,5 @@
-// Convolutions by oneDNN: images stay [rows, height, width, channels], weights are packed as the library likes them. The
-// forward one takes the bias and the activation that follow it.
+// Convolutions by oneDNN: images stay [rows, height, width, channels], weights are packed as the library likes them.
+// The forward one takes the bias and the activation that follow it.
 #include <algorithm>
 
 #include "ops/backend/dnnl/claims.hpp"
@@ -42,8 +42,8 @@ struct Convolution {
 #if DNNL_VERSION_MAJOR >= 3
         return bias ? dnnl::convolution_forward::primitive_desc(cpu(), kind, direct, src, w, row, dst, strides, before,
                                                                 after, attr)
-                    : dnnl::convolution_forward::primitive_desc(cpu(), kind, direct, src, w, dst, strides, before, after,
-                                                                attr);
+                    : dnnl::convolution_forward::primitive_desc(cpu(), kind, direct, src, w, dst, strides, before,
+                                                                after, attr);
 #else
         using Desc = dnnl::convolution_forward::desc;
         return {bias ? Desc(kind, direct, src, w, row, dst, strides, before, after)
@@ -54,8 +54,8 @@ struct Convolution {
     dnnl::convolution_backward_data::primitive_desc backward_data() const {
         constexpr auto direct = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
-        return {cpu(),   direct, images(x), weights(kernel, Tag::any), images(y), strides, before, after,
-                forward(), attributes_with("")};
+        return {cpu(),  direct, images(x), weights(kernel, Tag::any), images(y), strides,
+                before, after,  forward(), attributes_with("")};
 #else
         return {{direct, images(x), weights(kernel, Tag::any), images(y), strides, before, after},
                 attributes_with(""),
@@ -66,8 +66,8 @@ struct Convolution {
     dnnl::convolution_backward_weights::primitive_desc backward_weights() const {
         constexpr auto direct = dnnl::algorithm::convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
-        return {cpu(),   direct, images(x), weights(kernel, Tag::any), images(y), strides, before, after,
-                forward(), attributes_with("")};
+        return {cpu(),  direct, images(x), weights(kernel, Tag::any), images(y), strides,
+                before, after,  forward(), attributes_with("")};
 #else
         return {{direct, images(x), weights(kernel, Tag::any), images(y), strides, before, after},
                 attributes_with(""),
@@ -211,7 +211,8 @@ private:
 
 bool empty(const core::Program& p, NodeId id) {
     const auto& in = p.node(id).inputs;
-    return p.dims(id).numel() == 0 || std::any_of(in.begin(), in.end(), [&](NodeId i) { return p.dims(i).numel() == 0; });
+    return p.dims(id).numel() == 0 ||
+           std::any_of(in.begin(), in.end(), [&](NodeId i) { return p.dims(i).numel() == 0; });
 }
 
 std::shared_ptr<const core::Form> packed(const core::Dims& kernel, const memory::desc& wanted) {
