@@ -8,9 +8,9 @@
 #include <elbo/abi.h>
 
 #include "core/host/registry.hpp"
-#include "tests/support.hpp"
-#include "tests/tools/command.hpp"
-#include "tests/tools/golden.hpp"
+#include "tests/bench/support.hpp"
+#include "tests/bench/command.hpp"
+#include "tests/bench/golden.hpp"
 
 using namespace elbo::test;
 namespace fs = std::filesystem;

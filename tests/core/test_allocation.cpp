@@ -14,7 +14,7 @@
 #include <new>
 
 #include "core/data/loader.hpp"
-#include "tests/plugins/workbench.hpp"
+#include "tests/bench/workbench.hpp"
 
 namespace {
 

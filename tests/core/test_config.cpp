@@ -6,7 +6,7 @@
 
 #include "core/base/error.hpp"
 #include "core/run/resolve.hpp"
-#include "tests/support.hpp"
+#include "tests/bench/support.hpp"
 
 using namespace elbo::core;
 using elbo::test::put;

@@ -13,7 +13,7 @@
 
 #include "core/base/error.hpp"
 #include "core/files/arrays.hpp"
-#include "tests/support.hpp"
+#include "tests/bench/support.hpp"
 
 using namespace elbo::core;
 using elbo::test::get;

@@ -6,8 +6,8 @@
 #include <chrono>
 #include <set>
 
-#include "tests/plugins/workbench.hpp"
-#include "tests/support.hpp"
+#include "tests/bench/workbench.hpp"
+#include "tests/bench/support.hpp"
 
 using namespace elbo;
 using namespace elbo::test;

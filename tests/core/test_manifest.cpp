@@ -10,7 +10,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/philox.hpp"
-#include "tests/support.hpp"
+#include "tests/bench/support.hpp"
 
 using namespace elbo::core;
 using elbo::test::get;

@@ -7,7 +7,7 @@
 #include <limits>
 
 #include "core/base/error.hpp"
-#include "tests/support.hpp"
+#include "tests/bench/support.hpp"
 
 using namespace elbo::core;
 using elbo::test::TempFolder;

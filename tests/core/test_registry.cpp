@@ -8,7 +8,7 @@
 #include <cstdlib>
 
 #include "core/base/error.hpp"
-#include "tests/support.hpp"
+#include "tests/bench/support.hpp"
 
 using namespace elbo::core;
 using elbo::test::get;

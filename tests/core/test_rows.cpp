@@ -8,8 +8,8 @@
 #include "core/data/batches.hpp"
 #include "core/run/assembly.hpp"
 #include "core/run/resolve.hpp"
-#include "tests/plugins/workbench.hpp"
-#include "tests/support.hpp"
+#include "tests/bench/workbench.hpp"
+#include "tests/bench/support.hpp"
 
 using namespace elbo;
 using namespace elbo::test;

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <limits>
 
-#include "tests/plugins/workbench.hpp"
+#include "tests/bench/workbench.hpp"
 
 using namespace elbo;
 using namespace elbo::test;

@@ -5,10 +5,10 @@
 
 #include <limits>
 
-#include "tests/ops/cases.hpp"
+#include "tests/bench/cases.hpp"
 
 using namespace elbo;
-using namespace elbo::cases;
+using namespace elbo::test;
 
 namespace {
 

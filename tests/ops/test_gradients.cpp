@@ -1,10 +1,10 @@
 // Each op's gradient rule against finite differences of its f64 reference, once and twice.
 #include <doctest/doctest.h>
 
-#include "tests/ops/cases.hpp"
+#include "tests/bench/cases.hpp"
 
 using namespace elbo;
-using namespace elbo::cases;
+using namespace elbo::test;
 
 namespace {
 

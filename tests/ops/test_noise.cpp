@@ -1,10 +1,10 @@
 // Philox against its authors' known answers, the SIMD noise against the reference, and whether normals are normal.
 #include <doctest/doctest.h>
 
-#include "tests/ops/cases.hpp"
+#include "tests/bench/cases.hpp"
 
 using namespace elbo;
-using namespace elbo::cases;
+using namespace elbo::test;
 
 namespace {
 

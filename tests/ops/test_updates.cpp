@@ -4,10 +4,10 @@
 
 #include <limits>
 
-#include "tests/ops/cases.hpp"
+#include "tests/bench/cases.hpp"
 
 using namespace elbo;
-using namespace elbo::cases;
+using namespace elbo::test;
 using core::Program;
 
 namespace {

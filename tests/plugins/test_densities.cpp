@@ -1,5 +1,5 @@
 // Likelihoods, priors and posteriors against closed forms written down here, and their gradients against differences.
-#include "tests/plugins/workbench.hpp"
+#include "tests/bench/workbench.hpp"
 
 using namespace elbo;
 using namespace elbo::test;

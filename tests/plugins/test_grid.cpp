@@ -3,7 +3,7 @@
 #include <set>
 
 #include "core/run/resolve.hpp"
-#include "tests/plugins/workbench.hpp"
+#include "tests/bench/workbench.hpp"
 
 using namespace elbo;
 using namespace elbo::test;

@@ -1,5 +1,5 @@
 // Five steps of each optimizer on a fixed sequence of gradients, against PyTorch's definitions written down here.
-#include "tests/plugins/workbench.hpp"
+#include "tests/bench/workbench.hpp"
 
 using namespace elbo;
 using namespace elbo::test;

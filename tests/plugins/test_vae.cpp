@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "tests/plugins/workbench.hpp"
+#include "tests/bench/workbench.hpp"
 
 using namespace elbo;
 using namespace elbo::test;

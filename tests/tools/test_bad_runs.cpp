@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "tests/support.hpp"
-#include "tests/tools/command.hpp"
+#include "tests/bench/support.hpp"
+#include "tests/bench/command.hpp"
 
 using namespace elbo::test;
 namespace fs = std::filesystem;

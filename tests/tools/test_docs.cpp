@@ -4,7 +4,7 @@
 #include <cstdlib>
 
 #include "core/host/registry.hpp"
-#include "tests/support.hpp"
+#include "tests/bench/support.hpp"
 
 namespace {
 

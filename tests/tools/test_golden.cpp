@@ -1,7 +1,7 @@
 #include <doctest/doctest.h>
 
-#include "tests/tools/command.hpp"
-#include "tests/tools/golden.hpp"
+#include "tests/bench/command.hpp"
+#include "tests/bench/golden.hpp"
 
 using namespace elbo::test;
 

@@ -5,7 +5,7 @@
 #include <set>
 #include <sstream>
 
-#include "tests/support.hpp"
+#include "tests/bench/support.hpp"
 
 using namespace elbo::test;
 namespace fs = std::filesystem;

@@ -11,8 +11,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/support.hpp"
-#include "tests/tools/command.hpp"
+#include "tests/bench/support.hpp"
+#include "tests/bench/command.hpp"
 
 using namespace elbo::test;
 using nlohmann::json;

@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-#include "tests/support.hpp"
+#include "tests/bench/support.hpp"
 
 namespace elbo::test {
 
