@@ -2,6 +2,7 @@
 // how it ended, kills it when it takes too long, and can send a signal once a text appears on its standard error.
 #pragma once
 
+#include <doctest/doctest.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,6 +17,8 @@
 #include <string>
 #include <system_error>
 #include <vector>
+
+#include "tests/bench/support.hpp"
 
 extern "C" char** environ;
 
@@ -168,5 +171,39 @@ inline std::vector<std::string> tiny_run(const std::filesystem::path& out, const
     words.insert(words.end(), more.begin(), more.end());
     return words;
 }
+
+inline void must_be_done(const Outcome& o) {
+    INFO(o.text());
+    REQUIRE(o.code == 0);
+}
+
+/// Ended with that code, nothing on stdout, and a message that is for people and says all this.
+inline void refused(const Outcome& o, int code, const std::vector<std::string>& texts) {
+    INFO(o.text());
+    CHECK(o.code == code);
+    CHECK(o.out == "");
+    CHECK(o.err.starts_with("error: "));
+    CHECK(!o.has("std::"));
+    CHECK(!o.has("filesystem error"));
+    for (const auto& text : texts) CHECK_MESSAGE(o.has(text), "wanted on stderr: " << text);
+}
+
+/// A folder that holds one trained run, "run".
+struct TrainedRun : TempFolder {
+    explicit TrainedRun(const std::vector<std::string>& more = {}, const std::string& model = "vae") {
+        must_be_done(runner(tiny_run("run", more, model), path));
+    }
+    std::string use(const std::vector<std::string>& words) const {
+        const Outcome o = runner(words, path);
+        must_be_done(o);
+        return o.out;
+    }
+    std::string file(const std::string& name) const { return get(path / name); }
+    void replace(const std::string& name, const std::string& from, const std::string& to) const {
+        std::string text = file(name);
+        REQUIRE(text.find(from) != std::string::npos);
+        put(path / name, text.replace(text.find(from), from.size(), to));
+    }
+};
 
 } // namespace elbo::test

@@ -90,7 +90,7 @@ public:
             if (p->role() == role) return p.get();
         return nullptr;
     }
-    core::Fact query(const std::string& key) override {
+    Fact query(const std::string& key) override {
         if (key == "latent") return latent_;
         if (key == "epochs") return std::int64_t(1);
         if (key == "data.range") return std::vector<double>{0, 1};

@@ -12,10 +12,10 @@
 namespace elbo::test {
 
 using Values = std::map<std::string, Doubles>;
-using Program = std::shared_ptr<const core::Program>;
+using Frozen = std::shared_ptr<const core::Program>;
 
 /// For the fast backend, unless another is given.
-inline Program freeze(const core::Recording& r, std::vector<core::NamedNode> outputs, bool fuse = true,
+inline Frozen freeze(const core::Recording& r, std::vector<core::NamedNode> outputs, bool fuse = true,
                       const core::Backend* of = &backend("dnnl")) {
     core::FreezeRequest request;
     request.purpose = r.purpose();
@@ -45,7 +45,7 @@ inline std::vector<std::vector<float>> outputs_of(core::Bound& bound, const core
 }
 
 /// Outputs of a program without tensors, by the fast backend.
-inline std::vector<std::vector<float>> in_f32(const Program& p, const Values& values, core::Noise noise = {},
+inline std::vector<std::vector<float>> in_f32(const Frozen& p, const Values& values, core::Noise noise = {},
                                               int threads = 1) {
     const auto bound = ops::make_backend("dnnl", threads)->bind(p, {});
     std::vector<std::vector<float>> given;

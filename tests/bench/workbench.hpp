@@ -51,7 +51,7 @@ public:
         for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = 1 + 0.3 * double(i % 5);
         const Var scalar = sum_all(y * input("weights", r.tape.dims(y.node), weights));
         const auto gradients = evaluate(gradient(scalar, wrt), noise);
-        const Program forward = frozen({{"y", scalar.node}});
+        const Frozen forward = frozen({{"y", scalar.node}});
         for (std::size_t k = 0; k < wrt.size(); ++k) {
             const std::string name = r.tape.name(wrt[k]);
             Doubles& x = values[name] = tensor(name);
@@ -67,7 +67,7 @@ public:
     Values values;
 
 private:
-    Program frozen(std::vector<core::NamedNode> outputs) const {
+    Frozen frozen(std::vector<core::NamedNode> outputs) const {
         return core::freeze(r.tape, {.purpose = "test", .outputs = std::move(outputs), .assignments = {}});
     }
     std::vector<Doubles> run(const core::Program& p, core::Noise noise) const {
@@ -77,6 +77,15 @@ private:
     }
 };
 
+inline core::SessionSettings session_settings(std::int64_t latent, const Dims& data, std::uint64_t seed = 1,
+                                              std::int64_t steps_per_epoch = 1) {
+    core::SessionSettings s;
+    s.latent = latent;
+    s.data = data;
+    s.seed = seed;
+    s.steps_per_epoch = steps_per_epoch;
+    return s;
+}
 inline std::unique_ptr<core::Session> make_session(std::vector<std::unique_ptr<Part>> parts,
                                                    core::SessionSettings settings, const std::string& on = "dnnl") {
     return std::make_unique<core::Session>(std::move(parts), settings, ops::table(), backend(on));

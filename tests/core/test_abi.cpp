@@ -42,13 +42,18 @@ private:
 void values(Layout& layout) {
     NUMBER(ELBO_ABI_MAJOR), NUMBER(ELBO_ABI_MINOR), NUMBER(ELBO_MAX_RANK), NUMBER(ELBO_NOTE_MAGIC),
         NUMBER(ELBO_NOTE_TYPE);
-    NUMBER(ELBO_BOOL), NUMBER(ELBO_INT), NUMBER(ELBO_REAL), NUMBER(ELBO_TEXT), NUMBER(ELBO_INTS);
-    NUMBER(ELBO_LOW_OPEN), NUMBER(ELBO_HIGH_OPEN), NUMBER(ELBO_TRAIN), NUMBER(ELBO_TEST), NUMBER(ELBO_SPLITS);
-    NUMBER(ELBO_CONTINUOUS), NUMBER(ELBO_BINARY), NUMBER(ELBO_COUNTS), NUMBER(ELBO_TOKENS);
+    NUMBER(ELBO_BOOL), NUMBER(ELBO_INT), NUMBER(ELBO_REAL), NUMBER(ELBO_TEXT), NUMBER(ELBO_INTS),
+        NUMBER(ELBO_REALS);
+    NUMBER(ELBO_LOW_OPEN), NUMBER(ELBO_HIGH_OPEN), NUMBER(ELBO_SCHEDULABLE), NUMBER(ELBO_TERM_BOUND),
+        NUMBER(ELBO_TERM_ESTIMATE), NUMBER(ELBO_TERM_PER_LATENT), NUMBER(ELBO_CALL_AUXILIARY);
+    NUMBER(ELBO_TRAIN), NUMBER(ELBO_TEST), NUMBER(ELBO_SPLITS);
+    NUMBER(ELBO_CONTINUOUS), NUMBER(ELBO_BINARY), NUMBER(ELBO_COUNTS), NUMBER(ELBO_TOKENS),
+        NUMBER(ELBO_CLASSES);
     TABLE(elbo_node);
     TABLE(elbo_site), FIELD(elbo_site, file), FIELD(elbo_site, line);
     TABLE(elbo_value), FIELD(elbo_value, key), FIELD(elbo_value, type), FIELD(elbo_value, count), FIELD(elbo_value, as);
     FIELD(elbo_value, as.integer), FIELD(elbo_value, as.real), FIELD(elbo_value, as.text), FIELD(elbo_value, as.ints);
+    FIELD(elbo_value, as.reals);
     TABLE(elbo_param), FIELD(elbo_param, size), FIELD(elbo_param, flags), FIELD(elbo_param, help);
     FIELD(elbo_param, fallback), FIELD(elbo_param, low), FIELD(elbo_param, high), FIELD(elbo_param, choices);
     TABLE(elbo_tensor), FIELD(elbo_tensor, size), FIELD(elbo_tensor, rank), FIELD(elbo_tensor, name);
@@ -59,20 +64,26 @@ void values(Layout& layout) {
 void host(Layout& layout) {
     TABLE(elbo_host), FIELD(elbo_host, size), FIELD(elbo_host, major), FIELD(elbo_host, minor), FIELD(elbo_host, add);
     FIELD(elbo_host, emit), FIELD(elbo_host, shape), FIELD(elbo_host, parameter), FIELD(elbo_host, state);
-    FIELD(elbo_host, assign), FIELD(elbo_host, input), FIELD(elbo_host, query), FIELD(elbo_host, part);
-    FIELD(elbo_host, property), FIELD(elbo_host, call), FIELD(elbo_host, enter), FIELD(elbo_host, leave);
-    FIELD(elbo_host, term), FIELD(elbo_host, gradient), FIELD(elbo_host, fail), FIELD(elbo_host, error);
+    FIELD(elbo_host, assign), FIELD(elbo_host, input), FIELD(elbo_host, field), FIELD(elbo_host, scheduled);
+    FIELD(elbo_host, query), FIELD(elbo_host, part), FIELD(elbo_host, property), FIELD(elbo_host, call);
+    FIELD(elbo_host, enter), FIELD(elbo_host, leave), FIELD(elbo_host, term), FIELD(elbo_host, objective);
+    FIELD(elbo_host, gradient), FIELD(elbo_host, fail), FIELD(elbo_host, error), FIELD(elbo_host, extension);
 }
 
 void plugin(Layout& layout) {
-    TABLE(elbo_rows), FIELD(elbo_rows, size), FIELD(elbo_rows, rank), FIELD(elbo_rows, dims), FIELD(elbo_rows, count);
-    FIELD(elbo_rows, kind), FIELD(elbo_rows, labels), FIELD(elbo_rows, low), FIELD(elbo_rows, high);
-    FIELD(elbo_rows, label_names), FIELD(elbo_rows, files);
-    TABLE(elbo_data), FIELD(elbo_data, size), FIELD(elbo_data, open), FIELD(elbo_data, read), FIELD(elbo_data, labels);
-    TABLE(elbo_component), FIELD(elbo_component, size), FIELD(elbo_component, n_params), FIELD(elbo_component, kind);
+    TABLE(elbo_field), FIELD(elbo_field, size), FIELD(elbo_field, rank), FIELD(elbo_field, name);
+    FIELD(elbo_field, dims), FIELD(elbo_field, low), FIELD(elbo_field, high), FIELD(elbo_field, kind);
+    FIELD(elbo_field, reserved), FIELD(elbo_field, names);
+    TABLE(elbo_rows), FIELD(elbo_rows, size), FIELD(elbo_rows, n_fields), FIELD(elbo_rows, fields);
+    FIELD(elbo_rows, count), FIELD(elbo_rows, files);
+    TABLE(elbo_data), FIELD(elbo_data, size), FIELD(elbo_data, open), FIELD(elbo_data, read);
+    TABLE(elbo_method), FIELD(elbo_method, size), FIELD(elbo_method, flags), FIELD(elbo_method, name);
+    FIELD(elbo_method, signature);
+    TABLE(elbo_component), FIELD(elbo_component, size), FIELD(elbo_component, n_params);
+    FIELD(elbo_component, n_methods), FIELD(elbo_component, reserved), FIELD(elbo_component, kind);
     FIELD(elbo_component, name), FIELD(elbo_component, summary), FIELD(elbo_component, params);
-    FIELD(elbo_component, create), FIELD(elbo_component, destroy), FIELD(elbo_component, property);
-    FIELD(elbo_component, call), FIELD(elbo_component, data);
+    FIELD(elbo_component, methods), FIELD(elbo_component, create), FIELD(elbo_component, destroy);
+    FIELD(elbo_component, property), FIELD(elbo_component, call), FIELD(elbo_component, data);
     TABLE(elbo_entry), FIELD(elbo_entry, size), FIELD(elbo_entry, major), FIELD(elbo_entry, minor);
     FIELD(elbo_entry, name), FIELD(elbo_entry, version), FIELD(elbo_entry, init);
 }

@@ -119,7 +119,7 @@ TEST_CASE("allocation: steps after the first and the loader's next allocate noth
     for (const std::string prior : {"standard_normal", "laplace", "vamp"})
         for (const std::string optimizer : {"adam", "sgd"}) {
             CAPTURE(prior);
-            auto session = make_session(make_parts(vae(prior, optimizer)), {4, rows.dims(), 0, 1, 1, 6});
+            auto session = make_session(make_parts(vae(prior, optimizer)), session_settings(4, rows.dims(), 1, 6));
             core::Loader loader(rows, 16, 1, 0, 0);
             for (int i = 0; i < 2 * loader.batches_per_epoch(); ++i) { // both sizes of batch
                 const core::Batch b = loader.next();

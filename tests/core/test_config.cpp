@@ -6,6 +6,8 @@
 
 #include "core/base/error.hpp"
 #include "core/run/resolve.hpp"
+#include "tests/bench/environment.hpp"
+#include "tests/bench/refusals.hpp"
 #include "tests/bench/support.hpp"
 
 using namespace elbo::core;
@@ -18,12 +20,7 @@ using Settings = std::vector<GivenSetting>;
 
 const Settings kVae{{"model", "vae", "train vae"}, {"data", "shapes", "--data"}};
 
-Registry& registry() {
-    static Registry r;
-    static const bool filled = (r.add_folder(ELBO_PLUGIN_DIR), true);
-    (void)filled;
-    return r;
-}
+Registry& registry() { return elbo::test::plugins(); }
 
 RunConfig resolved(const Settings& more) {
     Settings all = kVae;
@@ -31,21 +28,10 @@ RunConfig resolved(const Settings& more) {
     return resolve(all, registry());
 }
 
-std::string error_of(const Settings& more) {
-    try {
-        resolved(more);
-    } catch (const Error& e) {
-        CHECK(e.code() == Exit::usage);
-        return e.what();
-    }
-    FAIL("no error");
-    return "";
-}
-
 void check_error(const Settings& more, const std::vector<std::string>& texts) {
-    const std::string what = error_of(more);
-    INFO(what);
-    for (const auto& text : texts) CHECK_MESSAGE(what.find(text) != std::string::npos, text);
+    const Error e = elbo::test::error_of([&] { resolved(more); });
+    CHECK(e.code() == Exit::usage);
+    elbo::test::must_say(e.what(), texts);
 }
 
 ParameterValue value(const RunConfig& c, const std::string& kind, const std::string& name) {
@@ -184,13 +170,38 @@ TEST_CASE("read_config: keeps section, key, value and line; faults give file:lin
     }
 }
 
-TEST_CASE("used_kinds: kinds with their defaults") {
-    const auto kinds = used_kinds("encoder=mlp prior  decoder=a_b");
-    REQUIRE(kinds.size() == 3);
-    CHECK(kinds[0].kind == "encoder");
-    CHECK(kinds[0].fallback == "mlp");
-    CHECK(kinds[1].kind == "prior");
-    CHECK(kinds[1].fallback == "");
-    CHECK(kinds[2].fallback == "a_b");
-    CHECK(used_kinds("").empty());
+TEST_CASE("used_roles: roles with their kinds and defaults") {
+    const auto roles = used_roles("encoder=mlp prior  critic:encoder=a-b d:decoder", "model 'm'");
+    REQUIRE(roles.size() == 4);
+    CHECK(roles[0].role == "encoder");
+    CHECK(roles[0].kind == "encoder");
+    CHECK(roles[0].fallback == "mlp");
+    CHECK(roles[1].kind == "prior");
+    CHECK(roles[1].fallback == "");
+    CHECK(roles[2].role == "critic");
+    CHECK(roles[2].kind == "encoder");
+    CHECK(roles[2].fallback == "a_b");
+    CHECK(roles[3].role == "d");
+    CHECK(roles[3].kind == "decoder");
+    CHECK(roles[3].fallback == "");
+    CHECK(used_roles("", "m").empty());
+    for (const char* wrong : {"Encoder=mlp", "=mlp", "critic:=mlp", ":encoder", "a:b:c"}) {
+        const Error e = elbo::test::error_of([&] { used_roles(wrong, "model 'm'"); });
+        CHECK(e.code() == Exit::plugin);
+        elbo::test::must_say(e.what(), {"uses of model 'm' says '" + std::string(wrong) + "'"});
+    }
+}
+
+TEST_CASE("roles_of: those of the run, with what fills them; missing ones pass") {
+    const auto roles = roles_of({{"model", "vae", ""}, {"prior", "vamp", ""}}, registry());
+    const auto role = [&](const std::string& name) -> const Role& {
+        const auto it = std::find_if(roles.begin(), roles.end(), [&](const Role& r) { return r.role == name; });
+        REQUIRE(it != roles.end());
+        return *it;
+    };
+    REQUIRE(role("prior").info);
+    CHECK(role("prior").info->name == "vamp");
+    CHECK(role("encoder").info->name == "mlp");
+    CHECK(role("optimizer").kind == "optimizer");
+    CHECK(role("data").info == nullptr);
 }

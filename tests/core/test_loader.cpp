@@ -59,17 +59,9 @@ struct Troubled : DataSet {
     static inline std::int64_t bad = -1;
     static inline std::atomic<int> pause_ms = 0, reads = 0;
     static inline float value = 0;
-    elbo_rows open() override {
-        elbo_rows r{};
-        r.size = sizeof r;
-        r.rank = 1;
-        r.dims[0] = 1;
-        r.count[ELBO_TRAIN] = 40;
-        r.count[ELBO_TEST] = 1;
-        r.high = 1;
-        return r;
-    }
-    void read(int, const std::int64_t* rows, std::int64_t n, float* out) const override {
+    const std::vector<elbo_field> fields{describe("x", {1}, ELBO_CONTINUOUS, 0, 1)};
+    elbo_rows open() override { return rows_of(fields, 40, 1); }
+    void read(std::uint32_t, int, const std::int64_t* rows, std::int64_t n, float* out) const override {
         ++reads;
         std::this_thread::sleep_for(std::chrono::milliseconds(pause_ms));
         for (std::int64_t i = 0; i < n; ++i) {

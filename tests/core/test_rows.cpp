@@ -68,18 +68,9 @@ DataOptions scaled(const char* scale, bool standardize = false) {
 
 /// Images with pixels 0..255.
 struct Bytes : DataSet {
-    elbo_rows open() override {
-        elbo_rows r{};
-        r.size = sizeof r;
-        r.rank = 3;
-        r.dims[0] = r.dims[1] = 2;
-        r.dims[2] = 1;
-        r.count[ELBO_TRAIN] = 64;
-        r.count[ELBO_TEST] = 2;
-        r.high = 255;
-        return r;
-    }
-    void read(int, const std::int64_t* rows, std::int64_t n, float* out) const override {
+    const std::vector<elbo_field> fields{describe("x", {2, 2, 1}, ELBO_CONTINUOUS, 0, 255)};
+    elbo_rows open() override { return rows_of(fields, 64, 2); }
+    void read(std::uint32_t, int, const std::int64_t* rows, std::int64_t n, float* out) const override {
         for (std::int64_t i = 0; i < 4 * n; ++i) out[i] = float(rows[i / 4] * 4 + i % 4);
     }
 };
@@ -95,7 +86,7 @@ std::vector<core::GivenSetting> settings(const Table& t, std::vector<std::pair<s
 }
 
 core::Assembly assembled(const Table& t, const std::vector<std::pair<std::string, std::string>>& more) {
-    return core::assemble(core::resolve(settings(t, more), plugins()), plugins(), ops::table(), executor("dnnl"));
+    return core::assemble(core::resolve(settings(t, more), plugins()), plugins(), ops::table(), backend("dnnl"));
 }
 
 } // namespace
@@ -135,9 +126,54 @@ TEST_CASE("rows: scale auto maps images beyond 0..1 to it, none does not, and on
     const Rows shapes(*part, {});
     CHECK(shapes.dims() == Dims{8, 8, 1});
     CHECK(shapes.description().find("as they are") != std::string::npos);
-    CHECK(shapes.label_width() == 5);
-    CHECK(shapes.label_names().at(3) == "x");
-    CHECK(shapes.labels(Split::test, 1).size() == 5);
+}
+
+/// Rows with a class, a length and a weight each, of which some are out of the ordinary.
+struct Labelled : DataSet {
+    static inline float odd = 2; ///< the class of row 3
+    std::vector<elbo_field> fields{describe("x", {2}, ELBO_CONTINUOUS, 0, 100),
+                                   describe("labels", {1}, ELBO_CLASSES, 0, 2, "cat,dog,owl"),
+                                   describe("weights", {2, 2}, ELBO_CONTINUOUS, 0, 1)};
+    elbo_rows open() override { return rows_of(fields, 20); }
+    void read(std::uint32_t field, int, const std::int64_t* rows, std::int64_t n, float* out) const override {
+        const std::int64_t width[] = {2, 1, 4};
+        for (std::int64_t i = 0; i < n; ++i)
+            for (std::int64_t k = 0; k < width[field]; ++k)
+                *out++ = field == 0   ? float(rows[i])
+                         : field == 1 ? (rows[i] == 3 ? odd : float(rows[i] % 3))
+                                      : float(k) / 4;
+    }
+};
+
+TEST_CASE("rows: fields beside x are found by name and read as they are, whatever becomes of x") {
+    auto part = make_part(
+        {"data", "shapes", {{"count", std::int64_t(3)}, {"test_count", std::int64_t(2)}, {"size", std::int64_t(8)}}});
+    const Rows shapes(*part, {});
+    const core::Field* labels = shapes.find("labels");
+    REQUIRE(labels);
+    CHECK(labels->dims == Dims{5});
+    CHECK(labels->names.at(3) == "x");
+    CHECK(labels->classes() == 0);
+    CHECK(shapes.find("lengths") == nullptr);
+
+    Labelled::odd = 2;
+    const auto own = make_own<Labelled>("labelled");
+    const Rows plain(*own, scaled("none")), moved(*own, scaled("unit", true));
+    REQUIRE(moved.fields().size() == 2);
+    CHECK(moved.find("labels")->classes() == 3);
+    CHECK(moved.find("labels")->names == std::vector<std::string>{"cat", "dog", "owl"});
+    std::vector<std::int64_t> which(std::size_t(plain.count(Split::train)));
+    std::iota(which.begin(), which.end(), 0);
+    std::vector<float> classes(which.size()), weights(which.size() * 4);
+    const auto numbers = firsts(plain, Split::train);
+    for (const Rows* rows : {&plain, &moved}) {
+        rows->read(*rows->find("labels"), Split::train, which, classes.data());
+        rows->read(*rows->find("weights"), Split::train, which, weights.data());
+        for (std::size_t i = 0; i < which.size(); ++i) {
+            CHECK(classes[i] == (numbers[i] == 3 ? 2 : numbers[i] % 3));
+            for (std::size_t k = 0; k < 4; ++k) CHECK(weights[4 * i + k] == float(k) / 4);
+        }
+    }
 }
 
 TEST_CASE("rows: a table of one value everywhere can be scaled") {
@@ -261,8 +297,9 @@ TEST_CASE("assemble: the session knows the rows' shape and range, the batch and 
     REQUIRE(u);
     CHECK(u->dims == Dims{3, 3});
     const auto train = firsts(*a.rows, Split::train);
-    for (int i = 0; i < 3; ++i)
-        CHECK(std::find(train.begin(), train.end(), int(std::lround(u->data[3 * i]))) != train.end());
+    const auto pseudo = u->values();
+    for (std::size_t i = 0; i < 3; ++i)
+        CHECK(std::find(train.begin(), train.end(), int(std::lround(pseudo[3 * i]))) != train.end());
     core::Assembly small = assembled(t, {{"likelihood", "gaussian"}, {"batch", "1000"}});
     CHECK(small.session->settings().steps_per_epoch == 1);
 }

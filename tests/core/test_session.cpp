@@ -12,7 +12,7 @@ using namespace elbo::test;
 namespace {
 
 constexpr std::int64_t kRows = 8, kValues = 7;
-const core::SessionSettings kSettings{3, {kValues}, 0, 1, 11, 4};
+const core::SessionSettings kSettings = session_settings(3, {kValues}, 11, 4);
 
 std::vector<Chosen> vae(const char* likelihood = "bernoulli", const char* prior = "standard_normal") {
     const std::vector<NamedValue> net{{"hidden", widths({16})}};
@@ -29,7 +29,7 @@ using Tensors = std::map<std::string, std::vector<float>>;
 
 Tensors tensors_of(core::Session& s) {
     Tensors out;
-    for (const auto& t : s.tensors().all()) out[t->name].assign(t->data.get(), t->data.get() + t->dims.numel());
+    for (const auto& t : s.tensors().all()) out[t->name] = t->values();
     return out;
 }
 
@@ -86,7 +86,7 @@ struct Prototypes : Encoder {
 template <class T>
 std::unique_ptr<core::Session> with(const char* name, std::vector<Chosen> others) {
     auto parts = make_parts(others);
-    parts.push_back(std::make_unique<Part>(own_part<T>(name), std::vector<NamedValue>{}));
+    parts.push_back(make_own<T>(name));
     return make_session(std::move(parts), kSettings);
 }
 
@@ -100,10 +100,6 @@ std::vector<Chosen> ae_without(const std::string& kind) {
                                                {"optimizer", "adam"}})
         if (c.kind != kind) out.push_back(c);
     return out;
-}
-
-void must_say(const std::string& why, std::initializer_list<const char*> pieces) {
-    for (const char* piece : pieces) CHECK_MESSAGE(why.find(piece) != std::string::npos, why);
 }
 
 } // namespace
@@ -148,7 +144,7 @@ TEST_CASE("session: tensors saved after 3 steps and restored into another contin
         for (const auto& entry : saved) {
             core::KeptTensor* t = late->tensors().find(entry.first);
             REQUIRE_MESSAGE(t, entry.first);
-            std::copy(entry.second.begin(), entry.second.end(), t->data.get());
+            t->set(entry.second.data());
         }
         late->set_steps_done(early->steps_done());
         train(*late, 3, 6);
@@ -190,7 +186,7 @@ TEST_CASE("session: evaluating changes nothing and gives the same numbers again"
     CHECK(same_bits(tensors_of(*s), tensors_of(*t)));
 }
 
-TEST_CASE("session: NaN or infinity in the input updates nothing, whichever executor runs") {
+TEST_CASE("session: NaN or infinity in the input updates nothing, whichever backend runs") {
     for (const char* on : {"dnnl", "reference"})
         for (const char* likelihood : {"bernoulli", "gaussian", "mse"})
             for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
@@ -263,9 +259,9 @@ TEST_CASE("session: programs of one batch size train, evaluate and encode at any
 
 TEST_CASE("session: a tensor that starts as examples asks for as many rows, and says their size") {
     auto parts = make_parts(ae_without("encoder"));
-    parts.push_back(std::make_unique<Part>(own_part<Prototypes>("prototypes"), std::vector<NamedValue>{}));
+    parts.push_back(make_own<Prototypes>("prototypes"));
     std::vector<std::int64_t> asked;
-    core::Session s(std::move(parts), kSettings, ops::table(), executor("dnnl"),
+    core::Session s(std::move(parts), kSettings, ops::table(), backend("dnnl"),
                     [&](std::int64_t n, std::int64_t values, float* out) {
                         asked = {n, values};
                         std::fill_n(out, n * values, 0.25f);

@@ -19,7 +19,7 @@ Draws draw(std::int64_t n, core::Noise noise, const std::string& purpose = "trai
     Var x = r.input("x", {n});
     const std::vector<core::NamedNode> outputs{
         {"a", normal_like(x).node}, {"b", normal_like(x).node}, {"u", uniform_like(x).node}};
-    const auto p = core::freeze(r.tape, {.purpose = purpose, .outputs = outputs, .assignments = {}});
+    const auto p = freeze(r, outputs);
     return {slow ? in_f64(*p, {}, noise) : std::vector<Doubles>{}, in_f32(p, {}, noise, threads)};
 }
 
@@ -164,8 +164,8 @@ TEST_CASE("noise: a draw within a fused program is the draw alone; two draws are
     Var x = r.input("x", {1000});
     Var a = normal_like(x), b = normal_like(x);
     const std::vector<core::NamedNode> outputs{{"d", (a - b).node}, {"y", (x + exp(0.5 * a) * b).node}};
-    const auto p = core::freeze(r.tape, {.purpose = "train", .outputs = outputs, .assignments = {}});
-    const std::map<std::string, Doubles> values{{"x", Doubles(1000, 0.5)}};
+    const auto p = freeze(r, outputs);
+    const Values values{{"x", Doubles(1000, 0.5)}};
     const auto reference = in_f64(*p, values, {1, 2});
     const auto got = in_f32(p, values, {1, 2});
     for (std::size_t i = 0; i < 1000; ++i) {

@@ -13,8 +13,8 @@ namespace {
 constexpr std::int64_t kRows = 6, kLatent = 3;
 
 /// The part with what makes it small, where it has such parameters.
-Chosen small(const std::string& kind, const std::string& name) {
-    Chosen c{kind, name};
+Chosen small(const std::string& kind, const std::string& name, const std::string& role = "") {
+    Chosen c{kind, name, {}, role};
     const core::ComponentInfo& info = plugins().find(kind, name);
     if (const auto* p = info.find("hidden"); p && p->type == ELBO_INTS) c.values.push_back({"hidden", widths({8})});
     if (const auto* p = info.find("components"); p && p->type == ELBO_INT)
@@ -22,19 +22,20 @@ Chosen small(const std::string& kind, const std::string& name) {
     return c;
 }
 
-std::vector<core::UsedKind> kinds_of(const std::string& model) {
-    return core::used_kinds(make_part({"model", model})->property("uses").value());
+std::vector<core::Role> roles_of(const std::string& model) {
+    const auto part = make_part({"model", model});
+    return core::used_roles(part->fact<std::string>("uses"), part->label());
 }
 
-/// One choice for every kind a model uses.
+/// One choice for every role a model uses.
 std::vector<std::vector<Chosen>> combinations(const std::string& model) {
     std::vector<std::vector<Chosen>> all{{small("model", model), small("optimizer", "adam")}};
-    for (const auto& used : kinds_of(model)) {
+    for (const auto& used : roles_of(model)) {
         std::vector<std::vector<Chosen>> longer;
         for (const auto& some : all)
             for (const std::string& name : plugins().names(used.kind)) {
                 longer.push_back(some);
-                longer.back().push_back(small(used.kind, name));
+                longer.back().push_back(small(used.kind, name, used.role));
             }
         all = std::move(longer);
     }
@@ -56,7 +57,7 @@ const Chosen* chosen(const std::vector<Chosen>& parts, const std::string& kind) 
 /// A prior and a posterior that is a point: the KL is infinite.
 bool impossible(const std::vector<Chosen>& parts) {
     const Chosen* posterior = chosen(parts, "posterior");
-    return posterior && chosen(parts, "prior") && make_part(*posterior)->property("density") == "0";
+    return posterior && chosen(parts, "prior") && make_part(*posterior)->fact<bool>("density") == false;
 }
 
 /// Networks that may want images are free to refuse vectors; the fully connected ones are not.
@@ -67,7 +68,7 @@ bool may_refuse(const std::vector<Chosen>& parts) {
 }
 
 std::unique_ptr<core::Session> session_of(const std::vector<Chosen>& parts, const Dims& data, const char* on) {
-    return make_session(make_parts(parts), {kLatent, data, 0, 1, 7, 4}, on);
+    return make_session(make_parts(parts), session_settings(kLatent, data, 7, 4), on);
 }
 
 /// A vae of plain parts, with these parameters.
@@ -96,7 +97,7 @@ void try_out(const std::vector<Chosen>& parts, const Dims& data) {
         }
     CHECK(first[0] == doctest::Approx(first[1]).epsilon(1e-3));
     for (const auto& t : fast->tensors().all()) {
-        CHECK_MESSAGE(finite({t->data.get(), std::size_t(t->dims.numel())}), t->name);
+        CHECK_MESSAGE(finite(t->values()), t->name);
         REQUIRE_MESSAGE(slow->tensors().find(t->name), t->name);
     }
     fast->run("evaluate", x.data(), kRows, 1);
@@ -120,7 +121,7 @@ void try_out(const std::vector<Chosen>& parts, const Dims& data) {
 
 } // namespace
 
-TEST_CASE("grid: every combination of parts trains alike on both executors, or refuses with a reason") {
+TEST_CASE("grid: every combination of parts trains alike on both backends, or refuses with a reason") {
     int worked = 0, refused = 0;
     for (const std::string& model : plugins().names("model"))
         for (const auto& parts : combinations(model))
@@ -174,16 +175,18 @@ TEST_CASE("grid: an ae refuses to sample and says what to use") {
 TEST_CASE("vae in a session: no KL at epoch 0, beta of it after the warm-up and whenever evaluated") {
     const double beta = 0.5;
     const auto parts = plain_vae({{"beta", beta}, {"warmup", 2.0}});
-    auto session = make_session(make_parts(parts), {kLatent, {7}, 0, 1, 7, 2});
+    auto session = make_session(make_parts(parts), session_settings(kLatent, {7}, 7, 2));
     const auto x = floats(uniforms(std::size_t(kRows * 7), 43));
     for (int step = 0; step < 7; ++step) {
         const auto r = session->step(x.data(), kRows);
-        REQUIRE(session->terms() == std::vector<std::string>{"reconstruction", "kl"});
+        REQUIRE(session->terms().size() == 2);
+        CHECK(session->terms()[0].name == "reconstruction");
+        CHECK(session->terms()[1].name == "kl");
         const double weight = beta * std::min(step / 2.0 / 2.0, 1.0);
         CHECK(r.terms[1] > 0);
         CHECK(r.loss == doctest::Approx(r.terms[0] + weight * r.terms[1]).epsilon(1e-5));
     }
-    auto fresh = make_session(make_parts(parts), {kLatent, {7}, 0, 1, 7, 2});
+    auto fresh = make_session(make_parts(parts), session_settings(kLatent, {7}, 7, 2));
     fresh->prepare(kRows);
     fresh->run("evaluate", x.data(), kRows, 1);
     for (std::size_t i = 0; i < kRows; ++i)

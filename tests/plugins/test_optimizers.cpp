@@ -16,16 +16,17 @@ Doubles played(const Chosen& optimizer) {
     Workbench bench({optimizer});
     Study s(bench, "train");
     const Dims dims{std::int64_t(kStart.size())};
-    Var p = s.r.tensor("p", dims, {}, true, {nullptr, 0}), g = s.r.input("g", dims);
-    s.r.current_tensor = "p";
-    Var next = s.call1("optimizer", "update", {p, g});
+    Var p = s.r.tensor("p", dims, {}, core::Keep::trained, {nullptr, 0}), g = s.r.input("g", dims);
+    s.r.update(bench.part("optimizer"), p.node, g);
     s.values["p"] = kStart;
-    std::vector<core::NodeId> results{next.node};
-    std::vector<std::string> names{"p"};
-    for (const auto& a : s.r.assignments) {
+    std::vector<NodeId> results;
+    std::vector<std::string> names;
+    for (const auto& a : s.r.assignments()) {
         results.push_back(a.value);
-        names.push_back(s.r.tape.name(s.r.tape.attributes(a.target).integer("name")));
-        CHECK_MESSAGE(names.back().starts_with("optimizer.p."), names.back());
+        names.push_back(s.r.tape.name(a.target));
+        const bool own = names.back() != "p";
+        if (own) CHECK_MESSAGE(names.back().starts_with("optimizer.p."), names.back());
+        CHECK((bench.store.find(names.back())->keep == core::Keep::optimizer) == own);
     }
     for (std::size_t step = 0; step < kSteps; ++step) {
         s.values["g"] = kGradients[step];
@@ -112,7 +113,7 @@ TEST_CASE("every optimizer lowers a square within 50 steps of a session") {
                                                 {"posterior", "delta"},
                                                 {"likelihood", "mse"},
                                                 optimizer}),
-                                    {2, {4}, 0, 1, 1, 10});
+                                    session_settings(2, {4}, 1, 10));
         const auto x = floats(uniforms(64, 31));
         const double first = session->step(x.data(), 16).loss;
         double last = first;

@@ -14,25 +14,12 @@ namespace {
 
 constexpr const char* kLast = "checkpoints/step-000000006.safetensors";
 
-void must_be_done(const Outcome& o) {
-    INFO(o.text());
-    REQUIRE(o.code == 0);
-}
-
 // Every path below a folder with its bytes.
 std::map<std::string, std::string> all_of(const fs::path& folder) {
     std::map<std::string, std::string> all;
     for (const auto& e : fs::recursive_directory_iterator(folder))
         all[e.path().string()] = e.is_regular_file() ? get(e.path()) : "";
     return all;
-}
-
-void refused(const Outcome& o, int code, const std::vector<std::string>& texts) {
-    INFO(o.text());
-    CHECK(o.code == code);
-    CHECK(o.out == "");
-    CHECK(!o.has("std::"));
-    for (const auto& text : texts) CHECK_MESSAGE(o.has(text), "wanted on stderr: " << text);
 }
 
 // Refused, with every file of the folder as it was.
@@ -46,18 +33,6 @@ void check(const fs::path& folder, const std::vector<std::string>& words, int co
     const bool untouched = all_of(folder) == before;
     CHECK(untouched);
 }
-
-// A folder that holds one trained run, "run".
-struct Trained : TempFolder {
-    explicit Trained(const std::vector<std::string>& more = {}, const std::string& model = "vae") {
-        must_be_done(runner(tiny_run("run", more, model), path));
-    }
-    void replace(const std::string& file, const std::string& from, const std::string& to) const {
-        std::string text = get(path / file);
-        REQUIRE(text.find(from) != std::string::npos);
-        put(path / file, text.replace(text.find(from), from.size(), to));
-    }
-};
 
 // A file system of that many bytes at `folder`, for as long as this lives; none without the right to mount.
 struct SmallDisk {
@@ -75,7 +50,7 @@ struct SmallDisk {
 } // namespace
 
 TEST_CASE("train: a folder that holds a run is left alone unless --overwrite is given") {
-    Trained t;
+    TrainedRun t;
     check(t.path, tiny_run("run"), 2,
           {"there is a run in this folder already", "model-runner resume run", "--overwrite"});
     fs::create_directory(t / "mine");
@@ -98,7 +73,7 @@ TEST_CASE("verbs on a folder that is no run say so") {
 }
 
 TEST_CASE("verbs refuse what they cannot do before they write anything") {
-    Trained t;
+    TrainedRun t;
     for (const auto& [words, texts] : std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>>{
              {{"eval", "run", "--split", "validation"}, {"--split: 'validation'", "train, test"}},
              {{"eval", "run", "--threads", "0"}, {"--threads"}},
@@ -156,7 +131,7 @@ TEST_CASE("score: anomalies of data without labels, and pictures of rows that ar
 }
 
 TEST_CASE("a damaged checkpoint is refused by name") {
-    Trained t;
+    TrainedRun t;
     const std::string whole = get(t.path / "run" / kLast);
     std::string longer = whole + "x", other_format = whole, huge = whole;
     other_format.replace(other_format.find("elbo checkpoint 1"), 17, "elbo checkpoint 9");
@@ -174,7 +149,7 @@ TEST_CASE("a damaged checkpoint is refused by name") {
 }
 
 TEST_CASE("a checkpoint of another configuration is refused with the tensor that differs") {
-    Trained t;
+    TrainedRun t;
     const std::string text = get(t / "run/config.toml");
     t.replace("run/config.toml", "latent = 4", "latent = 5");
     check(t.path, {"eval", "run"}, 3, {"[32, 4]", "[32, 5]", kLast, "another configuration"});

@@ -31,11 +31,6 @@ std::string metrics(const fs::path& run) {
     return out;
 }
 
-void must_be_done(const Outcome& o) {
-    INFO(o.text());
-    REQUIRE(o.code == 0);
-}
-
 void same_result(const fs::path& a, const fs::path& b) {
     CHECK(!get(a / kWeights).empty());
     CHECK(get(a / kWeights) == get(b / kWeights));

@@ -20,18 +20,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// A folder that holds one trained run, "run".
-struct Trained : TempFolder {
-    explicit Trained(const std::vector<std::string>& more = {}) { use(tiny_run("run", more)); }
-    std::string use(const std::vector<std::string>& words) const {
-        const Outcome o = runner(words, path);
-        INFO(o.text());
-        REQUIRE(o.code == 0);
-        return o.out;
-    }
-    std::string file(const std::string& name) const { return get(path / name); }
-};
-
 std::size_t lines(const std::string& text) { return std::size_t(std::count(text.begin(), text.end(), '\n')); }
 
 std::string first_line(const std::string& text) { return text.substr(0, text.find('\n')); }
@@ -65,7 +53,7 @@ std::string labelled_csv(int rows) {
 } // namespace
 
 TEST_CASE("eval --json: exactly the promised keys, twice the same, and the terms add up") {
-    Trained t;
+    TrainedRun t;
     const std::string text = t.use({"eval", "run", "--json"});
     CHECK(lines(text) == 1);
     CHECK(t.use({"eval", "run", "--json"}) == text);
@@ -85,12 +73,12 @@ TEST_CASE("eval --json: exactly the promised keys, twice the same, and the terms
 }
 
 TEST_CASE("eval: a KL without a closed form is called an estimate") {
-    Trained t({"--prior", "laplace"});
+    TrainedRun t({"--prior", "laplace"});
     CHECK(json::parse(t.use({"eval", "run", "--json"}))["kl_kind"] == "one-sample estimate");
 }
 
 TEST_CASE("reconstruct: a picture, or the numbers of the rows asked for") {
-    Trained t;
+    TrainedRun t;
     fs::remove(t / "run/pictures/reconstructions.png");
     CHECK(t.use({"reconstruct", "run"}) == "run/pictures/reconstructions.png\n");
     CHECK(t.file("run/pictures/reconstructions.png").starts_with("\x89PNG"));
@@ -102,7 +90,7 @@ TEST_CASE("reconstruct: a picture, or the numbers of the rows asked for") {
 }
 
 TEST_CASE("sample: the seed chooses, the same seed gives the same") {
-    Trained t;
+    TrainedRun t;
     for (const auto& [seed, file] : {std::pair{"1", "a.npy"}, std::pair{"1", "b.npy"}, std::pair{"2", "c.npy"}})
         t.use({"sample", "run", "--count", "6", "--seed", seed, "--out", file});
     CHECK(npy_shape(t.file("a.npy"), 6 * 784) == "(6, 784)");
@@ -113,7 +101,7 @@ TEST_CASE("sample: the seed chooses, the same seed gives the same") {
 }
 
 TEST_CASE("encode: one code per row, the same in a file of either kind") {
-    Trained t;
+    TrainedRun t;
     CHECK(t.use({"encode", "run"}) == "run/codes.npy\n");
     const std::string codes = t.file("run/codes.npy");
     CHECK(npy_shape(codes, 100 * 4) == "(100, 4)");
@@ -182,7 +170,7 @@ TEST_CASE("score: csv rows with labels give a ROC AUC, and rows far away score h
 }
 
 TEST_CASE("score: labels that do not say which rows are anomalies give scores, and a word about it") {
-    Trained t;
+    TrainedRun t;
     const Outcome o = runner({"score", "run"}, t.path);
     CHECK(o.code == 0);
     CHECK(o.out == "run/scores.csv\n");
@@ -191,7 +179,7 @@ TEST_CASE("score: labels that do not say which rows are anomalies give scores, a
 }
 
 TEST_CASE("plan: text, dot and json of every purpose") {
-    Trained t;
+    TrainedRun t;
     CHECK(t.use({"plan", "run"}).find("matmul") != std::string::npos);
     for (const char* purpose : {"train", "evaluate", "encode", "reconstruct", "sample", "score"})
         CHECK(t.use({"plan", "run", "--format", "dot", "--purpose", purpose}).starts_with("digraph"));

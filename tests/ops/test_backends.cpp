@@ -1,4 +1,4 @@
-// The fast executor (f32, SIMD, oneDNN) against each op's f64 reference, fused and unfused, and at special values.
+// The fast backend (f32, SIMD, oneDNN) against each op's f64 reference, fused and unfused, and at special values.
 #include <doctest/doctest.h>
 
 #include <fmt/format.h>
@@ -26,10 +26,13 @@ double terms_of(const core::Program& p) {
     double most = 1;
     for (const auto& n : p.nodes) {
         double here = 1;
-        if (n.op->runs == core::Runs::matmul)
-            here = double(p.node(n.inputs[0]).dims.numel()) / std::max(1.0, double(n.dims[0]));
-        if (n.op->runs == core::Runs::row_sum)
-            here = double(p.node(n.inputs[0]).dims.numel()) / std::max(1.0, double(n.dims.numel()));
+        const double values = std::max(1.0, double(n.dims.numel()));
+        if (n.op->runs == Runs::library && n.op->flops) {
+            std::vector<Dims> in;
+            for (NodeId i : n.inputs) in.push_back(p.dims(i));
+            here = n.op->flops(in, n.dims) / 2 / values;
+        }
+        if (n.op->runs == Runs::row_sum) here = double(p.dims(n.inputs[0]).numel()) / values;
         most = std::max(most, here);
     }
     return most;
@@ -84,25 +87,28 @@ std::string first_difference(const Doubles& reference, const std::vector<float>&
     return "";
 }
 
-Doubles special_values(const std::string& op) {
-    Doubles v{kNan, kInf, -kInf, 0, -0.0, 1, -1, 0.5, -0.5, 3e38, -3e38, 1e30, -1e30, 1e-30, -1e-30, kSmallestNormal};
-    auto add = [&](std::initializer_list<double> more) { v.insert(v.end(), more); };
-    if (op == "exp" || op == "expm1" || op == "sigmoid" || op == "softplus")
-        add({-200, -100, -88.8, -88, -87, 80, 88, 88.7, 88.8, 100, 200, 1e-10, -1e-10, 1e-4, -1e-4});
-    if (op == "log" || op == "log1p")
-        add({-1e-10, 1e-10, 1e10, -0.999999, 1.2e-38, 2, 1e8, 2e8, 9.9e7, 0.9999999, 1e-4, 3e-8});
-    if (op == "softplus" || op == "sigmoid" || op == "tanh")
-        add({-1000, 1000, 20, -20, 1e-3, -1e-3, 9, -9, 0.1, 15, -15});
-    if (op == "sin" || op == "cos") {
-        for (double x = -1000; x <= 1000; x += 7.3) v.push_back(x);
-        add({3.14159265, 1.57079633, 6.28318531});
-    }
-    if (op == "floor") add({2.999999, -2.000001, 8388607.5, 1e9, -0.1});
+Doubles in_f32_values(Doubles v) {
     for (double& x : v) x = double(float(x));
     return v;
 }
+Doubles special_values() {
+    return in_f32_values({kNan, kInf, -kInf, 0, -0.0, 1, -1, 0.5, -0.5, 3e38, -3e38, 1e30, -1e30, 1e-30, -1e-30,
+                          kSmallestNormal});
+}
+/// More, for ops of one value: where exp, log, tanh, sin, floor and their like turn.
+Doubles turning_points() {
+    Doubles v = special_values();
+    auto add = [&](std::initializer_list<double> more) { v.insert(v.end(), more); };
+    add({-200, -100, -88.8, -88, -87, 80, 88, 88.7, 88.8, 100, 200, 1e-10, -1e-10, 1e-4, -1e-4});
+    add({1e10, -0.999999, 1.2e-38, 2, 1e8, 2e8, 9.9e7, 0.9999999, 3e-8});
+    add({-1000, 1000, 20, -20, 1e-3, -1e-3, 9, -9, 0.1, 15, -15});
+    for (double x = -1000; x <= 1000; x += 7.3) v.push_back(x);
+    add({3.14159265, 1.57079633, 6.28318531});
+    add({2.999999, -2.000001, 8388607.5, 1e9, -0.1});
+    return in_f32_values(v);
+}
 
-/// An op of one or more f32 operands of one size, by the fast executor and in f64.
+/// An op of one or more f32 operands of one size, by the fast backend and in f64.
 struct Evaluated {
     Doubles reference;
     std::vector<float> got;
@@ -110,29 +116,26 @@ struct Evaluated {
 Evaluated evaluate(const core::Op& op, const std::vector<Doubles>& x) {
     core::Recording r(ops::table(), nullptr, "test");
     std::vector<NodeId> in;
-    std::map<std::string, Doubles> values;
+    Values values;
     for (const Doubles& one : x) {
         const std::string name = "x" + std::to_string(in.size());
         in.push_back(r.input(name, {std::int64_t(one.size())}).node);
         values[name] = one;
     }
-    const NodeId y = r.emit(std::string(op.name).c_str(), in, {}, {nullptr, 0});
-    const auto p = core::freeze(r.tape, {.purpose = "test", .outputs = {{"y", y}}, .assignments = {}});
+    const auto p = freeze(r, {{"y", r.emit(op.name, in, {}, {nullptr, 0})}});
     return {in_f64(*p, values)[0], in_f32(p, values)[0]};
 }
-
-bool elementwise(const core::Op& op) { return op.runs == core::Runs::elementwise && op.attributes.empty(); }
 
 } // namespace
 
 TEST_CASE("every op: dnnl equals the f64 reference, fused and unfused, 1 and 2 threads") {
-    for (const core::Op* op : ops::table().all())
-        for (const Case& c : cases_of(*op)) {
+    for (const Op* op : tried_ops())
+        for (const OpCase& c : cases_of(*op)) {
             INFO(label(*op, c));
             Graph g(*op, c);
             std::vector<NodeId> outputs{g.y, g.scalar};
-            if (!without_gradient().contains(std::string(op->name)))
-                for (NodeId d : g.gradient(g.scalar, g.x)) outputs.push_back(d);
+            if (!op->why_no_gradient)
+                for (NodeId d : g.r.gradient(g.scalar, g.x)) outputs.push_back(d);
             for (bool fuse : {true, false}) {
                 CAPTURE(fuse);
                 const auto p = g.freeze(outputs, fuse);
@@ -144,8 +147,8 @@ TEST_CASE("every op: dnnl equals the f64 reference, fused and unfused, 1 and 2 t
 }
 
 TEST_CASE("every op: dnnl equals the f64 reference when it is alone in its program") {
-    for (const core::Op* op : ops::table().all())
-        for (const Case& c : cases_of(*op)) {
+    for (const Op* op : tried_ops())
+        for (const OpCase& c : cases_of(*op)) {
             INFO(label(*op, c));
             Graph g(*op, c);
             const auto p = g.freeze({g.y});
@@ -162,9 +165,8 @@ TEST_CASE("sources: dnnl gives what the reference gives") {
             {"c", constant(x, 2.5, d.list()).node}, {"x", x.node}, {"u", uniform_like(x).node}};
         if (d.rank) outputs.push_back({"i", iota(x, d.list()).node});
         for (bool fuse : {true, false}) {
-            const auto p =
-                core::freeze(r.tape, {.purpose = "test", .outputs = outputs, .assignments = {}, .fuse = fuse});
-            const std::map<std::string, Doubles> values{{"x", Doubles(std::size_t(d.numel()), 0.75)}};
+            const auto p = freeze(r, outputs, fuse);
+            const Values values{{"x", Doubles(std::size_t(d.numel()), 0.75)}};
             const core::Noise noise{3, 4};
             const auto reference = in_f64(*p, values, noise);
             CHECK_CLOSE(compare(reference, in_f32(p, values, noise), 1));
@@ -174,11 +176,11 @@ TEST_CASE("sources: dnnl gives what the reference gives") {
 }
 
 TEST_CASE("every op of one value: NaN, infinities, zeros, huge and tiny values as C's functions treat them") {
-    for (const core::Op* op : ops::table().all()) {
-        if (!elementwise(*op) || op->arity != 1) continue;
+    for (const Op* op : tried_ops()) {
+        if (!plain_elementwise(*op) || op->arity != 1) continue;
         const std::string name(op->name);
         CAPTURE(name);
-        Doubles x = special_values(name);
+        Doubles x = turning_points();
         // sin and cos: the argument is reduced in f32, so the error is absolute.
         const double absolute = name == "sin" || name == "cos" ? 2e-6 : kTiny;
         for (int shift = 0; shift < 9; ++shift) { // every value meets the SIMD loop and its tail
@@ -194,9 +196,9 @@ TEST_CASE("every op of one value: NaN, infinities, zeros, huge and tiny values a
 }
 
 TEST_CASE("every op of two or three values: NaN, infinities, zeros, huge and tiny values") {
-    const Doubles v = special_values("");
-    for (const core::Op* op : ops::table().all()) {
-        if (!elementwise(*op) || op->arity == 1) continue;
+    const Doubles v = special_values();
+    for (const Op* op : tried_ops()) {
+        if (!plain_elementwise(*op) || op->arity == 1) continue;
         const std::string name(op->name);
         CAPTURE(name);
         std::vector<Doubles> x(std::size_t(op->arity));
@@ -237,7 +239,7 @@ TEST_CASE("reductions: a NaN anywhere is not lost, infinities survive") {
             Var x = r.input("x", {3, 13});
             const std::vector<core::NamedNode> outputs{{"m", max_over(x, axes.list()).node},
                                                        {"s", sum(x, axes.list()).node}};
-            const auto p = core::freeze(r.tape, {.purpose = "test", .outputs = outputs, .assignments = {}});
+            const auto p = freeze(r, outputs);
             for (double special : {kNan, kInf}) {
                 Doubles given(39, -1.0);
                 given[at] = special;
@@ -259,13 +261,13 @@ TEST_CASE("matmul: a NaN passes bias and activation") {
         CAPTURE(activation);
         core::Recording r(ops::table(), nullptr, "test");
         Var h = matmul(r.input("a", {5, 7}), r.input("b", {7, 9})) + r.input("c", {9});
-        const NodeId y = r.emit(activation.c_str(), std::vector<NodeId>{h.node}, {}, {nullptr, 0});
-        const auto p = core::freeze(r.tape, {.purpose = "test", .outputs = {{"y", y}}, .assignments = {}});
+        const NodeId y = r.emit(activation, std::array{h.node}, {}, {nullptr, 0});
+        const auto p = freeze(r, {{"y", y}});
         Doubles a(35, 0.1);
         a[8] = kNan;
         a[14] = kInf;
         a[21] = -kInf;
-        const std::map<std::string, Doubles> values{{"a", a}, {"b", Doubles(63, 0.5)}, {"c", Doubles(9, 0.25)}};
+        const Values values{{"a", a}, {"b", Doubles(63, 0.5)}, {"c", Doubles(9, 0.25)}};
         const auto reference = in_f64(*p, values)[0];
         const auto got = in_f32(p, values)[0];
         CHECK(first_difference(reference, got, 1e-5, 1e-6) == "");
@@ -279,10 +281,10 @@ TEST_CASE("matmul: an empty inner size gives zeros, then bias and activation, in
     std::vector<core::NamedNode> outputs{{"m", before.node}};
     outputs.push_back({"p", slice(matmul(a, b), 0, 0, 2).node});
     outputs.push_back({"q", slice(relu(matmul(a, b) + c), 0, 0, 2).node});
-    const std::map<std::string, Doubles> values{{"x", Doubles(8, 1.5)}, {"a", {}}, {"b", {}}, {"c", {1, -2, 3, -4}}};
+    const Values values{{"x", Doubles(8, 1.5)}, {"a", {}}, {"b", {}}, {"c", {1, -2, 3, -4}}};
     for (bool fuse : {true, false}) {
         CAPTURE(fuse);
-        const auto p = core::freeze(r.tape, {.purpose = "test", .outputs = outputs, .assignments = {}, .fuse = fuse});
+        const auto p = freeze(r, outputs, fuse);
         CHECK_CLOSE(compare(in_f64(*p, values), in_f32(p, values), 1));
     }
 }
