@@ -16,7 +16,7 @@ using Frozen = std::shared_ptr<const core::Program>;
 
 /// For the fast backend, unless another is given.
 inline Frozen freeze(const core::Recording& r, std::vector<core::NamedNode> outputs, bool fuse = true,
-                      const core::Backend* of = &backend("dnnl")) {
+                     const core::Backend* of = &backend("dnnl")) {
     core::FreezeRequest request;
     request.purpose = r.purpose();
     request.outputs = std::move(outputs);

@@ -8,9 +8,9 @@
 #include <elbo/abi.h>
 
 #include "core/host/registry.hpp"
-#include "tests/bench/support.hpp"
 #include "tests/bench/command.hpp"
 #include "tests/bench/golden.hpp"
+#include "tests/bench/support.hpp"
 
 using namespace elbo::test;
 namespace fs = std::filesystem;
@@ -42,13 +42,11 @@ private:
 void values(Layout& layout) {
     NUMBER(ELBO_ABI_MAJOR), NUMBER(ELBO_ABI_MINOR), NUMBER(ELBO_MAX_RANK), NUMBER(ELBO_NOTE_MAGIC),
         NUMBER(ELBO_NOTE_TYPE);
-    NUMBER(ELBO_BOOL), NUMBER(ELBO_INT), NUMBER(ELBO_REAL), NUMBER(ELBO_TEXT), NUMBER(ELBO_INTS),
-        NUMBER(ELBO_REALS);
+    NUMBER(ELBO_BOOL), NUMBER(ELBO_INT), NUMBER(ELBO_REAL), NUMBER(ELBO_TEXT), NUMBER(ELBO_INTS), NUMBER(ELBO_REALS);
     NUMBER(ELBO_LOW_OPEN), NUMBER(ELBO_HIGH_OPEN), NUMBER(ELBO_SCHEDULABLE), NUMBER(ELBO_TERM_BOUND),
         NUMBER(ELBO_TERM_ESTIMATE), NUMBER(ELBO_TERM_PER_LATENT), NUMBER(ELBO_CALL_AUXILIARY);
     NUMBER(ELBO_TRAIN), NUMBER(ELBO_TEST), NUMBER(ELBO_SPLITS);
-    NUMBER(ELBO_CONTINUOUS), NUMBER(ELBO_BINARY), NUMBER(ELBO_COUNTS), NUMBER(ELBO_TOKENS),
-        NUMBER(ELBO_CLASSES);
+    NUMBER(ELBO_CONTINUOUS), NUMBER(ELBO_BINARY), NUMBER(ELBO_COUNTS), NUMBER(ELBO_TOKENS), NUMBER(ELBO_CLASSES);
     TABLE(elbo_node);
     TABLE(elbo_site), FIELD(elbo_site, file), FIELD(elbo_site, line);
     TABLE(elbo_value), FIELD(elbo_value, key), FIELD(elbo_value, type), FIELD(elbo_value, count), FIELD(elbo_value, as);

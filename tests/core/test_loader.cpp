@@ -6,8 +6,8 @@
 #include <chrono>
 #include <set>
 
-#include "tests/bench/workbench.hpp"
 #include "tests/bench/support.hpp"
+#include "tests/bench/workbench.hpp"
 
 using namespace elbo;
 using namespace elbo::test;

@@ -8,8 +8,8 @@
 #include "core/data/batches.hpp"
 #include "core/run/assembly.hpp"
 #include "core/run/resolve.hpp"
-#include "tests/bench/workbench.hpp"
 #include "tests/bench/support.hpp"
+#include "tests/bench/workbench.hpp"
 
 using namespace elbo;
 using namespace elbo::test;

@@ -92,8 +92,8 @@ Doubles in_f32_values(Doubles v) {
     return v;
 }
 Doubles special_values() {
-    return in_f32_values({kNan, kInf, -kInf, 0, -0.0, 1, -1, 0.5, -0.5, 3e38, -3e38, 1e30, -1e30, 1e-30, -1e-30,
-                          kSmallestNormal});
+    return in_f32_values(
+        {kNan, kInf, -kInf, 0, -0.0, 1, -1, 0.5, -0.5, 3e38, -3e38, 1e30, -1e30, 1e-30, -1e-30, kSmallestNormal});
 }
 /// More, for ops of one value: where exp, log, tanh, sin, floor and their like turn.
 Doubles turning_points() {

@@ -125,8 +125,7 @@ double seconds(int ops) {
 
 TEST_CASE("mlp with adam: fused equals unfused to 1e-6 and the reference to 1e-4 over three steps") {
     const std::int64_t batch = 33, data = 45, hidden = 70;
-    Mlp fused(batch, data, hidden), unfused(batch, data, hidden),
-        slow(batch, data, hidden, backend("reference"));
+    Mlp fused(batch, data, hidden), unfused(batch, data, hidden), slow(batch, data, hidden, backend("reference"));
     const auto a = run_steps(fused, "dnnl", true, batch * data, 3);
     const auto b = run_steps(unfused, "dnnl", false, batch * data, 3);
     const auto c = run_steps(slow, "reference", true, batch * data, 3);
@@ -192,8 +191,7 @@ TEST_CASE("claims: a product that something else reads too keeps its bias, or it
     Var product = matmul(r.input("x", {8, 5}), r.input("w", {5, 7}));
     Var h = product + r.input("b", {7});
     Values values;
-    for (const auto& [name, n] : {std::pair{"x", 40u}, {"w", 35u}, {"b", 7u}})
-        values[name] = uniforms(n, n, -1, 1);
+    for (const auto& [name, n] : {std::pair{"x", 40u}, {"w", 35u}, {"b", 7u}}) values[name] = uniforms(n, n, -1, 1);
     for (const std::vector<core::NamedNode>& outputs :
          {std::vector<core::NamedNode>{{"y", relu(h).node}, {"h", h.node}},
           std::vector<core::NamedNode>{{"y", relu(h).node}, {"p", product.node}}}) {

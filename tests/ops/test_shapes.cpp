@@ -163,8 +163,7 @@ TEST_CASE("shape rules: what does not fit, and why") {
     CHECK(emit_error("pad", {{2, 3}}, {along("axis", 0), along("before", -1), along("after", 0)}) ==
           "pad: cannot pad by less than nothing: [2, 3]");
     CHECK(emit_error("assign", {{2, 3}, {3}}, {}) == "assign: shapes differ: [2, 3], [3]");
-    CHECK(emit_error("constant", {}, {Attribute::of("value", 1.0), sized({-1})}).find("negative") !=
-          std::string::npos);
+    CHECK(emit_error("constant", {}, {Attribute::of("value", 1.0), sized({-1})}).find("negative") != std::string::npos);
 }
 
 TEST_CASE("every op: two shapes that do not fit are refused with both in the message") {

@@ -250,8 +250,7 @@ TEST_CASE("standard_normal: its KL to a diagonal Gaussian equals the closed form
             want.push_back(double(0.5L * (lm * lm + excess)));
         }
     const auto n = std::int64_t(mu.size());
-    Var kl = s.call1("prior", "kl", {s.input("mu", {n, 1}, mu), s.input("lv", {n, 1}, log_var)},
-                    "diagonal_gaussian");
+    Var kl = s.call1("prior", "kl", {s.input("mu", {n, 1}, mu), s.input("lv", {n, 1}, log_var)}, "diagonal_gaussian");
     const Doubles got = s.evaluate(kl);
     check_equal(got, want, 1e-13);
     for (std::size_t i = 0; i < got.size(); ++i) CHECK_MESSAGE(got[i] >= 0, mu[i] << " " << log_var[i]);
@@ -263,8 +262,7 @@ TEST_CASE("standard_normal: its KL is the integral of q log q/p") {
     Workbench bench({Chosen{"prior", "standard_normal"}});
     for (auto [m, v] : {std::pair{0.7, -1.2}, {-2.0, 0.9}, {0.0, 0.3}}) {
         Study s(bench);
-        Var kl = s.call1("prior", "kl", {s.input("mu", {1, 1}, {m}), s.input("lv", {1, 1}, {v})},
-                        "diagonal_gaussian");
+        Var kl = s.call1("prior", "kl", {s.input("mu", {1, 1}, {m}), s.input("lv", {1, 1}, {v})}, "diagonal_gaussian");
         double integral = 0;
         for (double z = -30; z < 30; z += 1e-3)
             integral += 1e-3 * std::exp(log_normal(z, m, v)) * (log_normal(z, m, v) - log_normal(z, 0, 0));

@@ -5,8 +5,8 @@
 #include <cmath>
 #include <cstring>
 
-#include "tests/bench/support.hpp"
 #include "tests/bench/command.hpp"
+#include "tests/bench/support.hpp"
 
 using namespace elbo::test;
 namespace fs = std::filesystem;

@@ -3,8 +3,8 @@
 
 #include <array>
 
-#include "tests/bench/support.hpp"
 #include "tests/bench/command.hpp"
+#include "tests/bench/support.hpp"
 
 using namespace elbo::test;
 namespace fs = std::filesystem;

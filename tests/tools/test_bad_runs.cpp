@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "tests/bench/support.hpp"
 #include "tests/bench/command.hpp"
+#include "tests/bench/support.hpp"
 
 using namespace elbo::test;
 namespace fs = std::filesystem;

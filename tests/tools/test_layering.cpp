@@ -166,10 +166,9 @@ Function longest_function(const Source& s) {
         if (first != std::string::npos && s.lines[i][first] == '#') continue;
         for (char c : code_of(s.lines[i], false) + " ") {
             if (c == '{') {
-                const bool scope = before.find("namespace") != std::string::npos ||
-                                   before.find("struct ") != std::string::npos ||
-                                   before.find("class ") != std::string::npos ||
-                                   before.find("extern ") != std::string::npos;
+                const bool scope =
+                    before.find("namespace") != std::string::npos || before.find("struct ") != std::string::npos ||
+                    before.find("class ") != std::string::npos || before.find("extern ") != std::string::npos;
                 if (opened_at < 0 && !scope && before.find(')') != std::string::npos) opened_at = depth, begin = i;
                 ++depth;
             } else if (c == '}') {
@@ -272,7 +271,8 @@ TEST_CASE("layers: a map of the house, for people") {
     std::string text;
     for (const auto& [from, n] : size) {
         text += "\n  " + from + ": " + std::to_string(n.second) + " lines in " + std::to_string(n.first) + " files";
-        for (const auto& [to, count] : arrows[from]) text += (&to == &arrows[from].begin()->first ? " -> " : ", ") + to + " " + std::to_string(count);
+        for (const auto& [to, count] : arrows[from])
+            text += (&to == &arrows[from].begin()->first ? " -> " : ", ") + to + " " + std::to_string(count);
     }
     MESSAGE("floors, and includes between them:" << text);
     MESSAGE("longest file: " << longest->path << ", " << longest->lines.size() << " lines");

@@ -7,8 +7,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/bench/support.hpp"
 #include "tests/bench/command.hpp"
+#include "tests/bench/support.hpp"
 
 using namespace elbo::test;
 namespace fs = std::filesystem;
@@ -75,8 +75,9 @@ TEST_CASE("train: writes all of a run; results on stdout, progress on stderr") {
 
     const auto table = lines_of(get(run / "metrics.csv"));
     REQUIRE(table.size() == 3);
-    CHECK(table[0].starts_with("epoch,step,train_loss,"));
-    CHECK(table[0].ends_with(",seconds"));
+    CHECK(table[0] ==
+          "epoch,step,train_loss,train_reconstruction,train_kl,test_loss,test_reconstruction,test_kl,"
+          "test_negative_elbo,test_squared_error,active_latents,seconds");
     CHECK(table[2].starts_with("2,6,"));
     for (const auto& line : table)
         CHECK(std::count(line.begin(), line.end(), ',') == std::count(table[0].begin(), table[0].end(), ','));
@@ -244,6 +245,8 @@ TEST_CASE("train ae: has no KL and no samples") {
     must_be_done(eval);
     const auto j = nlohmann::json::parse(eval.out);
     CHECK(j["kl"].is_null());
+    CHECK(!j["terms"].contains("kl"));
+    CHECK(get(t / "run/metrics.csv").find("kl") == std::string::npos);
     CHECK(j["negative_elbo"].is_null());
     CHECK(j["kl_kind"] == "none");
     CHECK(j["squared_error"].get<double>() > 0);

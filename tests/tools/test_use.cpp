@@ -11,8 +11,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "tests/bench/support.hpp"
 #include "tests/bench/command.hpp"
+#include "tests/bench/support.hpp"
 
 using namespace elbo::test;
 using nlohmann::json;
@@ -61,13 +61,23 @@ TEST_CASE("eval --json: exactly the promised keys, twice the same, and the terms
     std::vector<std::string> keys;
     for (const auto& [key, value] : j.items()) keys.push_back(key);
     CHECK(keys == std::vector<std::string>{"run", "split", "rows", "epoch", "step", "negative_elbo", "reconstruction",
-                                           "kl", "kl_kind", "loss", "squared_error", "active_latents", "latents", "z",
-                                           "unit"});
+                                           "kl", "kl_kind", "terms", "per_latent", "loss", "squared_error",
+                                           "active_latents", "latents", "z", "unit"});
     CHECK(j["rows"] == 100);
     CHECK(j["latents"] == 4);
     CHECK(j["kl_kind"] == "analytic");
     CHECK(j["negative_elbo"].get<double>() ==
           doctest::Approx(j["reconstruction"].get<double>() + j["kl"].get<double>()).epsilon(1e-12));
+    CHECK(j["terms"]["kl"]["value"] == j["kl"]);
+    CHECK(j["terms"]["kl"]["bound"] == true);
+    CHECK(j["terms"]["kl"]["estimated"] == false);
+    CHECK(j["terms"]["reconstruction"]["value"] == j["reconstruction"]);
+    for (const auto& [name, each] : j["per_latent"].items()) {
+        CHECK(each.size() == 4);
+        double sum = 0;
+        for (const auto& v : each) sum += v.get<double>();
+        CHECK(sum == doctest::Approx(j["terms"][name]["value"].get<double>()).epsilon(1e-5));
+    }
     CHECK(json::parse(t.use({"eval", "run", "--json", "--split", "train"}))["rows"] == 300);
     CHECK(t.use({"eval", "run"}).find("negative elbo") != std::string::npos);
 }
@@ -96,6 +106,9 @@ TEST_CASE("sample: the seed chooses, the same seed gives the same") {
     CHECK(npy_shape(t.file("a.npy"), 6 * 784) == "(6, 784)");
     CHECK(t.file("a.npy") == t.file("b.npy"));
     CHECK(t.file("a.npy") != t.file("c.npy"));
+    const Outcome labelled = runner({"sample", "run", "--label", "1", "--out", "d.npy"}, t.path);
+    refused(labelled, 2, {"--label", "takes no classes"});
+    CHECK(!fs::exists(t / "d.npy"));
     t.use({"sample", "run", "--count", "1", "--out", "one.png"});
     CHECK(t.file("one.png").starts_with("\x89PNG"));
 }
