@@ -1,9 +1,9 @@
 #include "tools/runner/training.hpp"
 
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <atomic>
-#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "core/run/trainer.hpp"
@@ -21,7 +21,21 @@ std::atomic<int> stop_signal{0};
 // The first signal asks the step to be finished and saved; a second one ends the program at once.
 void on_signal(int signal) {
     stop_signal.store(signal);
-    std::signal(signal, SIG_DFL);
+    ::signal(signal, SIG_DFL);
+}
+
+// On a stack of its own: oneDNN's generated products use the stack pointer for their buffers, and a handler that ran
+// there would write over the heap.
+void catch_signals() {
+    static char stack[1 << 16];
+    stack_t own{};
+    own.ss_sp = stack;
+    own.ss_size = sizeof stack;
+    ::sigaltstack(&own, nullptr);
+    struct sigaction action {};
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_ONSTACK | SA_RESTART;
+    for (int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
 }
 
 void introduce(const OpenRun& open, Console& console) {
@@ -57,8 +71,7 @@ std::string text_of(const std::string& folder) {
 int train_on(const Arguments& arguments, OpenRun& open) {
     Console console(open.run, open.session(), open.config.epochs);
     introduce(open, console);
-    std::signal(SIGINT, on_signal);
-    std::signal(SIGTERM, on_signal);
+    catch_signals();
     core::Trainer trainer(open.run, open.config, open.session(), open.rows(), console, stop_signal);
     const core::TrainingResult result = trainer.train(open.progress);
     if (result.stopped) {
