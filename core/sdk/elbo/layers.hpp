@@ -81,7 +81,8 @@ inline Var linear(In x, std::int64_t out, const std::string& name, const Init& w
                     : Init::zeros();
     detail::Inside caller(x.site);
     Var w = parameter(x.var, name + ".weight", {in, out}, weight);
-    return matmul(x, w) + parameter(x.var, name + ".bias", {out}, bias);
+    Var b = parameter(x.var, name + ".bias", {out}, bias); // before the product: a backend may take both as one
+    return matmul(x, w) + b;
 }
 
 /// Whether this is recorded for training: statistics of the batch, dropout, `assign`. Known while recording.
