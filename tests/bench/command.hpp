@@ -182,10 +182,16 @@ inline void refused(const Outcome& o, int code, const std::vector<std::string>& 
     INFO(o.text());
     CHECK(o.code == code);
     CHECK(o.out == "");
-    CHECK(o.err.starts_with("error: "));
+    CHECK(("\n" + o.err).find("\nerror: ") != std::string::npos);
     CHECK(!o.has("std::"));
     CHECK(!o.has("filesystem error"));
     for (const auto& text : texts) CHECK_MESSAGE(o.has(text), "wanted on stderr: " << text);
+}
+
+/// The same, before anything else was said.
+inline void refused_at_once(const Outcome& o, int code, const std::vector<std::string>& texts) {
+    refused(o, code, texts);
+    CHECK(o.err.starts_with("error: "));
 }
 
 /// A folder that holds one trained run, "run".

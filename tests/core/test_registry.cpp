@@ -91,7 +91,7 @@ TEST_CASE("Registry: a stranger's plugin beside ours") {
     CHECK(has(error_of([&] { Part(info, {{"scale", std::string("wide")}}); }), "expected real"));
 }
 
-TEST_CASE("Registry: plugins that break their promises are refused with their path when their part is used") {
+TEST_CASE("Registry: plugins that break their promises are refused with their path: named, at once; else when used") {
     struct Promise {
         std::string name, part, text;
     };
@@ -99,24 +99,45 @@ TEST_CASE("Registry: plugins that break their promises are refused with their pa
              {"lying_manifest", "promised", "its note promises prior/promised but it registers prior/other"},
              {"throws_in_register", "thrown", "no licence found"},
              {"disagreeing_entry", "two_faces", "disagree about the interface version"},
-             {"no_entry", "hollow", "no symbol elbo_plugin"},
-             {"wrong_name", "LOUD", "'prior/LOUD' is no name for a part"}}) {
-        Registry r;
-        r.add_file(plugin(p.name));
-        for (int again = 0; again < 2; ++again) {
-            const Error e = error_of([&] { r.find("prior", p.part); });
+             {"no_entry", "hollow", "no symbol elbo_plugin"}}) {
+        CAPTURE(p.name);
+        const auto check = [&](const Error& e, const std::string& path) {
             CHECK_MESSAGE(has(e, p.text), e.what());
             CHECK(e.code() == Exit::plugin);
-            CHECK(e.where() == plugin(p.name));
-        }
+            CHECK(e.where() == path);
+        };
+        Registry named;
+        check(error_of([&] { named.add_file(plugin(p.name)); }), plugin(p.name));
+        TempFolder t;
+        const std::string copy = (t / (p.name + ".so")).string();
+        fs::copy(plugin(p.name), copy);
+        Registry r;
+        r.add_folder(t.path);
+        for (int again = 0; again < 2; ++again) check(error_of([&] { r.find("prior", p.part); }), copy);
         CHECK(!r.files().at(0)->loaded);
         CHECK(r.files().at(0)->components.empty());
     }
 }
 
-TEST_CASE("Registry: what lies behind a promise cannot be reached under its own name") {
+TEST_CASE("Registry: a note that lists what is no KIND/NAME is refused by name, and passed over in a folder") {
+    Registry named;
+    const Error e = error_of([&] { named.add_file(plugin("wrong_name")); });
+    CHECK(e.code() == Exit::plugin);
+    CHECK(e.where() == plugin("wrong_name"));
+    CHECK(has(e, "its note lists 'prior/LOUD', which is not KIND/NAME"));
+    TempFolder t;
+    for (const char* name : {"wrong_name", "good_prior"}) fs::copy(plugin(name), t / (std::string(name) + ".so"));
     Registry r;
-    r.add_file(plugin("lying_manifest"));
+    r.add_folder(t.path);
+    CHECK(r.names("prior") == std::vector<std::string>{"logistic"});
+    CHECK(has(error_of([&] { r.find("prior", "nobody"); }), "prior/LOUD"));
+}
+
+TEST_CASE("Registry: what lies behind a promise cannot be reached under its own name") {
+    TempFolder t;
+    fs::copy(plugin("lying_manifest"), t / "lying_manifest.so");
+    Registry r;
+    r.add_folder(t.path);
     error_of([&] { r.find("prior", "promised"); });
     CHECK(has(error_of([&] { r.find("prior", "other"); }), "no prior is called 'other'"));
 }

@@ -260,7 +260,8 @@ TEST_CASE("matmul: a NaN passes bias and activation") {
     for (const std::string activation : {"relu", "tanh", "sigmoid"}) {
         CAPTURE(activation);
         core::Recording r(ops::table(), nullptr, "test");
-        Var h = matmul(r.input("a", {5, 7}), r.input("b", {7, 9})) + r.input("c", {9});
+        Var c = r.input("c", {9});
+        Var h = matmul(r.input("a", {5, 7}), r.input("b", {7, 9})) + c;
         const NodeId y = r.emit(activation, std::array{h.node}, {}, {nullptr, 0});
         const auto p = freeze(r, {{"y", y}});
         Doubles a(35, 0.1);

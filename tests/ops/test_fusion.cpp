@@ -171,7 +171,8 @@ TEST_CASE("memory plan: the slab of an mlp is at most 1.1 of what is alive at on
 TEST_CASE("claims: product, bias and activation become one unit, by that name") {
     for (const std::string activation : {"relu", "tanh", "sigmoid"}) {
         core::Recording r(ops::table(), nullptr, "test");
-        Var h = matmul(r.input("x", {8, 5}), r.input("w", {5, 7})) + r.input("b", {7});
+        Var b = r.input("b", {7});
+        Var h = matmul(r.input("x", {8, 5}), r.input("w", {5, 7})) + b;
         const NodeId y = r.emit(activation, std::array{h.node}, {}, {nullptr, 0});
         const auto p = freeze(r, {{"y", y}});
         CHECK(p->units.size() == 1);
@@ -188,8 +189,9 @@ TEST_CASE("claims: product, bias and activation become one unit, by that name") 
 
 TEST_CASE("claims: a product that something else reads too keeps its bias, or its activation, outside") {
     core::Recording r(ops::table(), nullptr, "test");
+    Var b = r.input("b", {7}); // a claim takes a bias that stands before its product
     Var product = matmul(r.input("x", {8, 5}), r.input("w", {5, 7}));
-    Var h = product + r.input("b", {7});
+    Var h = product + b;
     Values values;
     for (const auto& [name, n] : {std::pair{"x", 40u}, {"w", 35u}, {"b", 7u}}) values[name] = uniforms(n, n, -1, 1);
     for (const std::vector<core::NamedNode>& outputs :

@@ -51,7 +51,7 @@ TEST_CASE("bernoulli: its nll is the cross entropy, for grey targets and for log
 }
 
 TEST_CASE("bernoulli: at logits of +-100 the fast backend gives what the reference gives") {
-    Workbench bench({Chosen{"likelihood", "bernoulli"}});
+    Workbench bench({Chosen{"likelihood", "bernoulli"}}, {1});
     Study s(bench);
     const std::vector<float> logits{100, -100, 100, -100}, x{1, 0, 0, 0.5f};
     Var nll = s.call1("likelihood", "nll", {s.r.input("raw", {4, 1}), s.r.input("x", {4, 1})});
@@ -111,7 +111,7 @@ TEST_CASE("gaussian: fixed, shared and per-value variances give the normal log d
 }
 
 TEST_CASE("gaussian: a learned variance stays above its floor and a shared one starts at scale") {
-    Workbench bench(gaussian("per_value", 1, 0.1));
+    Workbench bench(gaussian("per_value", 1, 0.1), {1});
     Study s(bench);
     Var nll = s.call1("likelihood", "nll", {s.input("raw", {1, 2}, {0, -1e4}), s.input("x", {1, 1}, {0})});
     check_equal(s.evaluate(nll), {0.5 * kLogTwoPi + std::log(0.1)}, 1e-12);
@@ -127,7 +127,7 @@ TEST_CASE("gaussian: a learned variance stays above its floor and a shared one s
 
 TEST_CASE("gaussian: its density integrates to one") {
     for (const char* variance : {"fixed", "shared", "per_value"}) {
-        Workbench bench(gaussian(variance, 0.6));
+        Workbench bench(gaussian(variance, 0.6), {1});
         const double got = mass(
             [&](const Doubles& x) {
                 Study s(bench);
@@ -168,7 +168,7 @@ TEST_CASE("standard_normal and laplace: log_prob is the closed form and integrat
         const double b = 0.7;
         Chosen chosen{"prior", name};
         if (name == "laplace") chosen.values = {{"scale", b}};
-        Workbench bench({chosen});
+        Workbench bench({chosen}, {3}, 3), flat({chosen}, {3}, 1);
         Study s(bench);
         const Doubles z = normals(12, 6, 0.2, 2);
         Var lp = s.call1("prior", "log_prob", {s.input("z", {4, 3}, z)});
@@ -179,7 +179,7 @@ TEST_CASE("standard_normal and laplace: log_prob is the closed form and integrat
         s.check_gradient(lp);
         const double got = mass(
             [&](const Doubles& x) {
-                Study line(bench);
+                Study line(flat);
                 return line.evaluate(
                     line.call1("prior", "log_prob", {line.input("z", {std::int64_t(x.size()), 1}, x)}));
             },
@@ -191,7 +191,7 @@ TEST_CASE("standard_normal and laplace: log_prob is the closed form and integrat
 TEST_CASE("standard_normal and laplace: samples have the mean and the variance of the density") {
     for (const std::string name : {"standard_normal", "laplace"}) {
         CAPTURE(name);
-        Workbench bench({Chosen{"prior", name}});
+        Workbench bench({Chosen{"prior", name}}, {3}, 1);
         Study s(bench);
         const std::size_t n = 20000;
         const Doubles z =

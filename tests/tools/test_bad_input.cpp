@@ -20,7 +20,7 @@ struct Case {
 };
 
 void check_message(const Outcome& o, const Case& c) {
-    refused(o, c.code, c.texts);
+    refused_at_once(o, c.code, c.texts);
     CHECK(o.err.ends_with("\n"));
 }
 

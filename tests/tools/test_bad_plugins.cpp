@@ -32,7 +32,8 @@ TEST_CASE("--plugin: a stranger's prior trains, and its run asks for it again") 
     REQUIRE(runner(tiny_run("run", {"--plugin", plugin("good_prior"), "--prior", "logistic", "--prior.scale", "0.5"}),
                    t.path)
                 .code == 0);
-    refused(runner({"eval", "run"}, t.path), 2, {"no prior is called 'logistic'", "run/config.toml:", "--plugin FILE"});
+    refused_at_once(runner({"eval", "run"}, t.path), 2,
+                    {"no prior is called 'logistic'", "run/config.toml:", "--plugin FILE"});
     CHECK(runner({"eval", "run", "--plugin", plugin("good_prior")}, t.path).code == 0);
     CHECK(get(t / "run/config.toml").find("scale = 0.5") != std::string::npos);
     CHECK(get(t / "run/run.json").find("\"stranger\"") != std::string::npos);
@@ -57,10 +58,10 @@ TEST_CASE("--plugin: a refused one gives exit 4 and its path, and leaves no run"
                            {plugin("second_laplace"),
                             {"two plugins provide prior/laplace", "second_laplace.so", "prior_laplace.so"}}}) {
         CAPTURE(file.path);
-        refused(runner(tiny_run("out", {"--plugin", file.path}), t.path), 4, file.texts);
+        refused_at_once(runner(tiny_run("out", {"--plugin", file.path}), t.path), 4, file.texts);
         CHECK(!fs::exists(t / "out"));
     }
-    refused(runner({"list", "--plugin-dir", "none"}, t.path), 4, {"no such plugin folder", "none"});
+    refused_at_once(runner({"list", "--plugin-dir", "none"}, t.path), 4, {"no such plugin folder", "none"});
 }
 
 TEST_CASE("--plugin: one that breaks its promises gives exit 4 once its part is used") {
@@ -70,16 +71,17 @@ TEST_CASE("--plugin: one that breaks its promises gives exit 4 once its part is 
              {"throws_in_register", "thrown", "no licence found"},
              {"disagreeing_entry", "two_faces", "disagree about the interface version"},
              {"no_entry", "hollow", "no symbol elbo_plugin"},
-             {"wrong_name", "LOUD", "is no name for a part"}}) {
-        refused(runner(tiny_run("out", {"--plugin", plugin(name), "--prior", part}), t.path), 4, {text, name + ".so"});
+             {"wrong_name", "LOUD", "its note lists 'prior/LOUD', which is not KIND/NAME"}}) {
+        refused_at_once(runner(tiny_run("out", {"--plugin", plugin(name), "--prior", part}), t.path), 4,
+                        {text, name + ".so"});
         CHECK(!fs::exists(t / "out"));
     }
 }
 
 TEST_CASE("a plugin that throws while recording is named with its method") {
     TempFolder t;
-    refused(runner(tiny_run("out", {"--plugin", plugin("throws_while_recording"), "--prior", "boom"}), t.path), 4,
-            {"error: boom", "while recording log_prob of prior 'boom'", "throws_while_recording.so 1.2.3"});
+    refused_at_once(runner(tiny_run("out", {"--plugin", plugin("throws_while_recording"), "--prior", "boom"}), t.path),
+                    4, {"error: boom", "while recording log_prob of prior 'boom'", "throws_while_recording.so 1.2.3"});
     CHECK(!fs::exists(t / "out"));
 }
 
@@ -87,10 +89,10 @@ TEST_CASE("a plugin whose shapes do not fit is named with both shapes, file and 
     TempFolder t;
     std::vector<std::string> words{"train",   "vae",   "--data", "shapes",   "--encoder",
                                    "crooked", "--out", "out",    "--plugin", plugin("wrong_shape")};
-    refused(runner(words, t.path), 4,
-            {"matmul", "[128, 784]", "[785, 8]", "wrong_shape.cpp:", "features of encoder 'crooked'"});
-    refused(runner(tiny_run("out", {"--plugin", plugin("wrong_result"), "--prior", "unreduced"}), t.path), 4,
-            {"[128, 4]", "prior 'unreduced'", "wrong_result.so"});
+    refused_at_once(runner(words, t.path), 4,
+                    {"matmul", "[128, 784]", "[785, 8]", "wrong_shape.cpp:", "features of encoder 'crooked'"});
+    refused_at_once(runner(tiny_run("out", {"--plugin", plugin("wrong_result"), "--prior", "unreduced"}), t.path), 4,
+                    {"[128, 4]", "prior 'unreduced'", "wrong_result.so"});
     CHECK(!fs::exists(t / "out"));
 }
 
@@ -99,11 +101,11 @@ TEST_CASE("a plugin of another major version: none of its code runs") {
     const std::map<std::string, std::string> marker{{"ELBO_MARKER", (t / "marker").string()}};
     fs::create_directory(t / "folder");
     fs::copy(plugin("other_major"), t / "folder/other_major.so");
-    refused(run_in(t.path, {"list", "--plugin", plugin("other_major")}, marker), 4, {"plugin interface 3.0"});
+    refused_at_once(run_in(t.path, {"list", "--plugin", plugin("other_major")}, marker), 4, {"plugin interface 3.0"});
     CHECK(run_in(t.path, {"list", "--plugin-dir", "folder"}, marker).code == 0);
     CHECK(run_in(t.path, {"list"}, {{"ELBO_PLUGIN_PATH", (t / "folder").string()}, *marker.begin()}).code == 0);
-    refused(run_in(t.path, tiny_run("out", {"--prior", "tomorrow", "--plugin-dir", "folder"}), marker), 2,
-            {"no prior is called 'tomorrow'", "passed over: ", "other_major.so", "plugin interface 3.0"});
+    refused_at_once(run_in(t.path, tiny_run("out", {"--prior", "tomorrow", "--plugin-dir", "folder"}), marker), 2,
+                    {"no prior is called 'tomorrow'", "passed over: ", "other_major.so", "plugin interface 3.0"});
     CHECK(!fs::exists(t / "marker"));
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // their runtimes must be loaded first
     // The mark is made when the file is loaded: the check above means something.
@@ -144,7 +146,7 @@ TEST_CASE("the current folder and the run's folder are never searched") {
         fs::create_directories(t / folder);
         fs::copy(plugin("good_prior"), t / folder / "good_prior.so");
     }
-    refused(runner({"eval", "run"}, t.path), 2, {"no prior is called 'logistic'"});
+    refused_at_once(runner({"eval", "run"}, t.path), 2, {"no prior is called 'logistic'"});
 }
 
 TEST_CASE("a folder of plugins: other files are passed over, the same file twice is one") {
