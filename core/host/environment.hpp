@@ -9,13 +9,38 @@
 
 namespace elbo::core {
 
+/// What a part may ask of its run, by key.
+struct QueryKey {
+    const char* key;
+    std::uint32_t type; ///< ELBO_INT, ...
+    const char* what;
+};
+inline constexpr QueryKey kQueries[] = {
+    {"latent", ELBO_INT, "L, the size of the code"},
+    {"outputs", ELBO_INT, "O, what a decoder gives per example: D times the likelihood's channels"},
+    {"epochs", ELBO_INT, "epochs the run is asked to train"},
+    {"data.shape", ELBO_INTS, "the shape of one example"},
+    {"data.range", ELBO_REALS, "smallest and largest value of the data, after scaling"},
+    {"labels.classes", ELBO_INT, "classes the labels tell apart; an error where the data has none"},
+    {"training", ELBO_BOOL, "whether this is recorded for training"},
+};
+
+/// A scalar that changes from step to step.
+struct RunInput {
+    const char *name, *what;
+};
+inline constexpr RunInput kRunInputs[] = {
+    {"step", "1, 2, 3, ... during training; the number of the batch elsewhere"},
+    {"epoch", "epochs done, with a fraction, during training; infinite elsewhere"},
+    {"steps_per_epoch", "steps of one epoch"},
+};
+
 class Environment {
 public:
     virtual ~Environment() = default;
     /// The part in a role; nullptr when the run has none.
     virtual Part* find_part(const std::string& role) = 0;
-    /// A fact by key: "latent", "outputs", "data.shape", "data.range", "epochs", "labels.classes". Throws Error
-    /// (plugin) for an unknown key.
+    /// A fact by one of kQueries, "training" apart. Throws Error (plugin) for an unknown key.
     virtual Fact query(const std::string& key) = 0;
     /// Size of a field of one row. Throws Error (data) when the data has none of that name.
     virtual Dims field(const std::string& name) = 0;

@@ -2,7 +2,7 @@
 // Each one catches everything, keeps the error in the recording and answers with a status.
 #include <fmt/format.h>
 
-#include <cstring>
+#include <algorithm>
 
 #include "core/base/text.hpp"
 #include "core/host/recording.hpp"
@@ -62,10 +62,11 @@ std::int32_t assign(elbo_trace* t, elbo_node target, elbo_node value, elbo_site 
 
 std::int32_t input(elbo_trace* t, const char* name, elbo_site site, elbo_node* out) {
     return guarded(t, [&](Builder& b) {
-        if (std::strcmp(name, "step") != 0 && std::strcmp(name, "epoch") != 0 &&
-            std::strcmp(name, "steps_per_epoch") != 0)
+        std::vector<std::string> known;
+        for (const RunInput& i : kRunInputs) known.emplace_back(i.name);
+        if (std::find(known.begin(), known.end(), name) == known.end())
             throw Error(Exit::plugin,
-                        fmt::format("no input is called '{}'; there are step, epoch, steps_per_epoch", name),
+                        fmt::format("no input is called '{}'; there are {}", name, fmt::join(known, ", ")),
                         place_text(site));
         *out = b.input(name, {}, site).node;
     });

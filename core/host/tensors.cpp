@@ -93,10 +93,10 @@ void TensorStore::fill(const KeptTensor& t, const InitSpec& init, float* out) co
         else uniform(0, 1);
         return;
     }
-    throw Error(Exit::plugin,
-                fmt::format("tensor '{}': no initialiser is called '{}'{}", t.name, init.name,
-                            did_you_mean(init.name, {"zeros", "constant", "normal", "uniform", "data_rows",
-                                                     "glorot_uniform", "he_uniform", "fan_in_uniform"})));
+    std::vector<std::string> known;
+    for (const Initialiser& i : kInitialisers) known.emplace_back(i.name);
+    throw Error(Exit::plugin, fmt::format("tensor '{}': no initialiser is called '{}'{}", t.name, init.name,
+                                          did_you_mean(init.name, known)));
 }
 
 } // namespace elbo::core

@@ -20,6 +20,21 @@ struct InitSpec {
     double a = 0, b = 0;
 };
 
+/// The ways there are.
+struct Initialiser {
+    const char *name, *what;
+};
+inline constexpr Initialiser kInitialisers[] = {
+    {"zeros", "0"},
+    {"constant", "a"},
+    {"normal", "N(a, b^2)"},
+    {"uniform", "U(a, b)"},
+    {"glorot_uniform", "U(-u, u), u = a sqrt(6 / (fan in + fan out)) (Glorot and Bengio 2010)"},
+    {"he_uniform", "U(-u, u), u = a sqrt(6 / fan in) (He et al. 2015)"},
+    {"fan_in_uniform", "U(-u, u), u = a / sqrt(fan in)"},
+    {"data_rows", "random rows of the training data"},
+};
+
 /// What a tensor is kept for.
 enum class Keep {
     trained,   ///< a parameter: the optimizer updates it

@@ -54,9 +54,9 @@ Fact Session::query(const std::string& key) {
             if (f.name == "labels" && f.classes > 0) return f.classes;
         throw Error(Exit::data, "the data's labels are numbers, not classes 0, 1, 2, ...");
     }
-    throw Error(Exit::plugin, fmt::format("nothing is known of '{}'; there are latent, outputs, epochs, data.shape, "
-                                          "data.range, labels.classes, training",
-                                          key));
+    std::vector<std::string> known;
+    for (const QueryKey& q : kQueries) known.emplace_back(q.key);
+    throw Error(Exit::plugin, fmt::format("nothing is known of '{}'; there are {}", key, fmt::join(known, ", ")));
 }
 
 Dims Session::field(const std::string& name) {

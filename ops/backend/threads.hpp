@@ -6,7 +6,8 @@
 
 namespace elbo::ops {
 
-/// Sets the size of the team, once, before anything is bound: oneDNN's primitives remember it (PERFORMANCE.md, H1).
+/// Sets the size of the team, once, before anything is bound: a oneDNN 2.6 primitive that runs on a smaller team than
+/// it was made for hangs or leaves out results.
 void set_threads(int n);
 int threads();
 

@@ -104,9 +104,9 @@ struct Bridge {
 
 private:
     static std::optional<Fact> fact_of(const T& part, std::string_view key) {
-        if (key == "uses") return part.uses();
-        for (const FactRow& row : T::facts())
-            if (key == row.name) return row.get(part);
+        for (const auto& rows : {Component::facts(), T::facts()})
+            for (const FactRow& row : rows)
+                if (key == row.name) return row.get(part);
         return part.fact(key);
     }
     static elbo_value value_of(const char* key, const Fact& f) {

@@ -43,16 +43,22 @@ struct Component;
 
 namespace detail {
 
+/// Whether a part must have a method, may lack it, or gets the kind's own version where it has none.
+enum class Presence : std::uint8_t { needed, optional, defaulted };
+
 /// One row of a kind's table of methods.
 struct Method {
     const char *name, *signature;
-    bool own; ///< this part has it: a class that does not override an optional method lacks it
+    Presence presence;
+    bool takes_text; ///< a text goes with the operands
+    bool own;        ///< this part has it: a class that does not override an optional method lacks it
     Vars (*run)(const Component&, std::string_view argument, const Vars& in);
 };
 
 /// One row of a kind's table of facts.
 struct FactRow {
     const char* name;
+    std::uint32_t type; ///< ELBO_BOOL, ...
     Fact (*get)(const Component&);
 };
 
@@ -107,6 +113,7 @@ template <auto method>
 struct Row;
 template <class K, class R, class... A, R (K::*method)(A...) const>
 struct Row<method> {
+    static constexpr bool takes_text = (std::is_same_v<std::decay_t<A>, std::string_view> || ...);
     static Vars run(const Component& self, std::string_view argument, const Vars& in) {
         return invoke(static_cast<const K&>(self), method, argument, in);
     }
@@ -115,8 +122,17 @@ template <auto get>
 struct FactOf;
 template <class K, class R, R (K::*get)() const>
 struct FactOf<get> {
+    static constexpr std::uint32_t type = std::is_same_v<R, bool>                        ? ELBO_BOOL
+                                          : std::is_same_v<R, std::int64_t>              ? ELBO_INT
+                                          : std::is_same_v<R, double>                    ? ELBO_REAL
+                                          : std::is_same_v<R, std::string>               ? ELBO_TEXT
+                                          : std::is_same_v<R, std::vector<std::int64_t>> ? ELBO_INTS
+                                                                                         : ELBO_REALS;
     static Fact read(const Component& self) { return (static_cast<const K&>(self).*get)(); }
 };
+
+/// T of `methods<T>()` where a kind's rows are read and there is no part: everything is T's own.
+struct AnyPart {};
 
 /// Whether T has its own version of a method of kind K. What cannot be named from outside is T's own.
 #define ELBO_OWN(K, NAME)                                                                                     \
@@ -127,7 +143,7 @@ struct FactOf<get> {
 /// Rows of a table, within `template <class T> static std::vector<detail::Method> methods()`.
 #define ELBO_METHOD(K, NAME, SIGNATURE)                                                                         \
     ::elbo::detail::Method {                                                                                    \
-#NAME, SIGNATURE,                                                                                             \
+#NAME, SIGNATURE, ::elbo::detail::Presence::needed, ::elbo::detail::Row<&K::NAME>::takes_text,                \
             [] {                                                                                                      \
                 constexpr bool own = ELBO_OWN(K, NAME);                                                              \
                 static_assert(own, #K "::" #NAME " is missing");                                                      \
@@ -136,13 +152,21 @@ struct FactOf<get> {
             ::elbo::detail::Row<&K::NAME>::run \
     }
 /// A method a part may lack.
-#define ELBO_OPTIONAL(K, NAME, SIGNATURE) \
-    ::elbo::detail::Method { #NAME, SIGNATURE, ELBO_OWN(K, NAME), ::elbo::detail::Row < &K::NAME> ::run }
+#define ELBO_OPTIONAL(K, NAME, SIGNATURE)                                                                   \
+    ::elbo::detail::Method {                                                                                \
+#NAME, SIGNATURE, ::elbo::detail::Presence::optional, ::elbo::detail::Row < &K::NAME> ::takes_text, \
+            ELBO_OWN(K, NAME), ::elbo::detail::Row < &K::NAME> ::run                                        \
+    }
 /// A method with a version in the kind itself.
-#define ELBO_DEFAULTED(K, NAME, SIGNATURE) \
-    ::elbo::detail::Method { #NAME, SIGNATURE, true, ::elbo::detail::Row < &K::NAME> ::run }
-#define ELBO_FACT(K, NAME) \
-    ::elbo::detail::FactRow { #NAME, ::elbo::detail::FactOf < &K::NAME> ::read }
+#define ELBO_DEFAULTED(K, NAME, SIGNATURE)                                                                         \
+    ::elbo::detail::Method {                                                                                       \
+#NAME, SIGNATURE, ::elbo::detail::Presence::defaulted, ::elbo::detail::Row < &K::NAME> ::takes_text, true, \
+            ::elbo::detail::Row < &K::NAME> ::run                                                                  \
+    }
+#define ELBO_FACT(K, NAME)                                                                          \
+    ::elbo::detail::FactRow {                                                                       \
+#NAME, ::elbo::detail::FactOf < &K::NAME> ::type, ::elbo::detail::FactOf < &K::NAME> ::read \
+    }
 
 /// Stands for a part of the run that the host holds; all null in a part that is being asked itself.
 struct Far {
@@ -199,7 +223,7 @@ struct Component {
     static std::vector<detail::Method> methods() {
         return {};
     }
-    static std::vector<detail::FactRow> facts() { return {}; }
+    static std::vector<detail::FactRow> facts() { return {ELBO_FACT(Component, uses)}; }
 
     detail::Far far_; ///< set where this object stands for another part of the run
 

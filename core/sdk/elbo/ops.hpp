@@ -195,7 +195,7 @@ inline Var clamp(In x, double low, double high) {
     detail::Inside caller(x.site);
     return min(max(x, low), high);
 }
-/// bound * tanh(x / bound): x near 0, never beyond +-bound, and a gradient everywhere (PARTS 4.6).
+/// bound * tanh(x / bound): x near 0, never beyond +-bound, and a gradient everywhere.
 inline Var soft_clamp(In x, double bound) {
     detail::Inside caller(x.site);
     return tanh(x / bound) * bound;

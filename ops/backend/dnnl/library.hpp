@@ -1,5 +1,5 @@
 // oneDNN itself, in one place: its engine, and a primitive with its arguments. Included by the files of this folder
-// only. Source for 2.6 and 3.x alike (PERFORMANCE B2).
+// only. Source for 2.6 and 3.x alike.
 #pragma once
 
 #include <dnnl.hpp>
