@@ -53,8 +53,8 @@ added must be exactly what the note lists; else nothing of the plugin is offered
 `create` is given every declared parameter, checked. `property` answers 0 and fills in the value, or 1 for a key it does
 not know; a part answers all facts of its kind, and `uses`. `call` runs a method of the part's table: it writes at most
 `capacity` nodes and their number, and returns 0; or it reports with `fail` and returns 1. When a host function returns
-other than 0, return 1 at once: the host has kept the reason. One part may be called on several recordings, one after the
-other; nodes of one mean nothing in the next.
+other than 0, return 1 at once: the host has kept the reason. One part may be called on several recordings, one after
+the other; nodes of one mean nothing in the next.
 
 ## The ELF note
 
