@@ -83,6 +83,7 @@ NodeId Builder::emit(std::string_view name, std::span<const NodeId> in, std::vec
         if (i < 0 || std::size_t(i) >= tape.size())
             throw Error(Exit::plugin, fmt::format("{}: operand {} is not a node of this recording", name, i),
                         place_text(site));
+    if (op->runs == Runs::composite) tape.check_attributes(*op, attributes, site);
     auto expanded = op->runs == Runs::composite ? expand(*op, in, attributes, site) : nullptr;
     return tape.emit(*op, in, attributes, site, scope(), std::move(expanded));
 }
@@ -207,6 +208,10 @@ std::int32_t emit(elbo_trace* t, const char* op, const elbo_node* in, std::uint3
         } catch (const ShapeError& e) {
             throw Error(Exit::plugin, fmt::format("{}: {}", op, e.why), place_text(site));
         }
+        const Op* known = b.tape.ops().find(op);
+        for (Runs own : {Runs::tensor, Runs::input, Runs::assign, Runs::pack})
+            if (known && known->runs == own)
+                throw Error(Exit::plugin, fmt::format("{}: is made by the host alone", op), place_text(site));
         *out = b.emit(op, {in, n_in}, std::move(attributes), site);
     });
 }

@@ -39,6 +39,14 @@ NodeId Tape::emit(const Op& op, std::span<const NodeId> inputs, std::span<const 
     return append(std::move(node), inputs, full, site, scope);
 }
 
+void Tape::check_attributes(const Op& op, std::span<const Attribute> attributes, elbo_site site) const {
+    try {
+        complete(op, attributes);
+    } catch (const ShapeError& e) {
+        throw Error(Exit::plugin, fmt::format("{}: {}", op.name, e.why), place_text(site));
+    }
+}
+
 NodeId Tape::emit_given(Runs how, const std::string& name, const Dims& dims, elbo_site site, std::string_view scope) {
     Node node{&ops_.only(how), 0, 0, 0, 0, dims, 0, 0, 0};
     node.name = intern(name);

@@ -71,6 +71,8 @@ public:
     /// comes with what it expands to.
     NodeId emit(const Op& op, std::span<const NodeId> inputs, std::span<const Attribute> attributes, elbo_site site,
                 std::string_view scope, std::shared_ptr<const Expanded> expanded = nullptr);
+    /// Throws as emit does for attributes that are missing, unknown or of another type.
+    void check_attributes(const Op& op, std::span<const Attribute> attributes, elbo_site site) const;
     /// A tensor or an input.
     NodeId emit_given(Runs how, const std::string& name, const Dims& dims, elbo_site site, std::string_view scope);
 

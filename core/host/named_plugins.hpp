@@ -1,6 +1,6 @@
-// Plugin files and folders that the user has named on this machine (--plugin, --plugin-dir), remembered in the user's own
-// state folder: $XDG_STATE_HOME/elbo/plugins, else ~/.local/state/elbo/plugins. A run folder may come from a stranger, so
-// what it says of files is never enough to load one; among files the user has named it may choose.
+// Plugin files and folders that the user has named on this machine (--plugin, --plugin-dir), remembered in the user's
+// own state folder: $XDG_STATE_HOME/elbo/plugins, else ~/.local/state/elbo/plugins. A run folder may come from a
+// stranger, so what it says of files is never enough to load one; among files the user has named it may choose.
 #pragma once
 
 #include <filesystem>

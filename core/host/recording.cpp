@@ -24,7 +24,8 @@ constexpr const char* kTaken[] = {"loss", "code", "squared_error", "negative_elb
 Part& Environment::part(const std::string& role) {
     if (Part* p = find_part(role)) return *p;
     throw Error(Exit::plugin, fmt::format("this run has no {}", role))
-        .note("no part of it declares that role: uses() names them");
+        .note(fmt::format(
+            "no part of it declares that role; whoever asks adds `{0}=NAME`, or `{0}:KIND=NAME`, to uses()", role));
 }
 
 Recording::Recording(const OpTable& ops, Environment* of, std::string purpose, std::int64_t rows)
@@ -251,7 +252,7 @@ void Recording::update(Part& optimizer, NodeId parameter, Var gradient) {
 }
 
 std::vector<Var> Recording::all_gradients(Part& optimizer, const std::vector<Var>& gradients) {
-    if (!optimizer.info().method("gradients")) return gradients;
+    if (gradients.empty()) return gradients;
     optimizing_ = true;
     auto changed = call(optimizer, "gradients", gradients);
     optimizing_ = false;

@@ -80,27 +80,22 @@ std::int32_t scheduled(elbo_trace* t, const char* parameter, double value, elbo_
     return recorded(t, [&](Recording& r) { *out = r.scheduled(parameter, value, site).node; });
 }
 
-// What a fact points to lives until the next call on this thread.
-void give(Fact fact, const char* key, elbo_value* out) {
-    static thread_local Fact kept;
-    static thread_local std::string name;
-    kept = std::move(fact);
-    name = key;
-    *out = value_of(name.c_str(), kept);
-}
+// What a fact points to lives until the next call of the same function on this thread.
+struct Given {
+    Fact fact;
+    std::string key;
+    void out(Fact f, const char* k, elbo_value* to) {
+        fact = std::move(f);
+        key = k;
+        *to = value_of(key.c_str(), fact);
+    }
+};
 
-std::int32_t query(elbo_trace* t, const char* key, elbo_value* out) {
-    return recorded(t, [&](Recording& r) { give(r.query(key), key, out); });
-}
-
-std::int32_t part(elbo_trace* t, const char* role, const char* kind, elbo_site site, elbo_part** out) {
+template <class F>
+std::int32_t placed(elbo_trace* t, elbo_site site, F f) {
     return recorded(t, [&](Recording& r) {
         try {
-            Part& found = r.environment().part(role);
-            if (found.info().kind != kind)
-                throw Error(Exit::plugin, fmt::format("the part in role '{}' is of kind {}, and is asked as {}", role,
-                                                      found.info().kind, kind));
-            *out = found.handle();
+            f(r);
         } catch (Error& e) {
             if (e.where().empty()) e.set_where(place_text(site));
             throw;
@@ -108,11 +103,27 @@ std::int32_t part(elbo_trace* t, const char* role, const char* kind, elbo_site s
     });
 }
 
-std::int32_t property(elbo_trace* t, elbo_part* p, const char* key, elbo_value* out) {
-    return recorded(t, [&](Recording&) {
+std::int32_t query(elbo_trace* t, const char* key, elbo_site site, elbo_value* out) {
+    static thread_local Given given;
+    return placed(t, site, [&](Recording& r) { given.out(r.query(key), key, out); });
+}
+
+std::int32_t part(elbo_trace* t, const char* role, const char* kind, elbo_site site, elbo_part** out) {
+    return placed(t, site, [&](Recording& r) {
+        Part& found = r.environment().part(role);
+        if (found.info().kind != kind)
+            throw Error(Exit::plugin, fmt::format("the part in role '{}' is of kind {}, and is asked as {}", role,
+                                                  found.info().kind, kind));
+        *out = found.handle();
+    });
+}
+
+std::int32_t property(elbo_trace* t, elbo_part* p, const char* key, elbo_site site, elbo_value* out) {
+    static thread_local Given given;
+    return placed(t, site, [&](Recording&) {
         auto found = p->part->property(key);
         if (!found) throw Error(Exit::plugin, fmt::format("{} says nothing of '{}'", p->part->label(), key));
-        give(std::move(*found), key, out);
+        given.out(std::move(*found), key, out);
     });
 }
 

@@ -59,6 +59,10 @@ Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& op
     settings.steps_per_epoch = (n + batch - 1) / batch;
     settings.epochs = config.epochs;
     for (const Field& f : a.rows->fields()) settings.fields.push_back({f.name, f.dims, f.classes()});
+    for (const std::string& name : registry.names("composite"))
+        if (ops.find(name))
+            throw Error(Exit::plugin, fmt::format("composite '{}' has the name of an op", name))
+                .note("rename it: the op would be used instead");
     settings.composite = [&registry](const std::string& name) -> std::unique_ptr<Part> {
         const auto known = registry.names("composite");
         if (std::find(known.begin(), known.end(), name) == known.end()) return nullptr;

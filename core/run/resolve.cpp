@@ -105,8 +105,12 @@ private:
         if (!roles_[i].info) return;
         const Role user = roles_[i];
         const Part specimen(*user.info, user.values, user.role);
-        for (Role& r : used_roles(specimen.fact<std::string>("uses"), specimen.label()))
+        for (Role& r : used_roles(specimen.fact<std::string>("uses"), specimen.label())) {
+            if (r.role == user.role)
+                throw Error(Exit::plugin, fmt::format("{} fills the role '{}' that it uses", specimen.label(), r.role))
+                    .note("give that role another name in uses(): base:" + r.kind + "=NAME");
             add(std::move(r), specimen.label());
+        }
         for (const ParameterSpec& p : user.info->parameters) {
             const std::string role = user.role + "." + p.name + kSchedule;
             if (p.schedulable && given_.count(role)) add({role, "schedule", "", nullptr, {}}, specimen.label());

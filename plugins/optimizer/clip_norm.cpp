@@ -9,13 +9,13 @@ struct ClipNorm : Optimizer {
     std::string uses() const override { return "inner:optimizer=adam"; }
 
     Vars gradients(const Vars& all) const override {
-        if (all.empty()) return all;
+        auto inner = the<Optimizer>(all.at(0), "inner");
         Var squares = sum_all(square(all[0]));
         for (std::size_t i = 1; i < all.size(); ++i) squares = squares + sum_all(square(all[i]));
         Var scale = min(1.0, max_norm(squares) / (sqrt(squares) + 1e-12));
         Vars out;
         for (Var g : all) out.push_back(g * scale);
-        return out;
+        return inner.gradients(out);
     }
     Var update(Var parameter, Var gradient) const override {
         return the<Optimizer>(parameter, "inner").update(parameter, gradient);

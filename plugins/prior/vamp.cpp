@@ -15,11 +15,15 @@ struct Vamp : Prior {
     }
 
     Var log_prob(Var z) const override {
-        const Shape s = shape(z);
+        Shape rows = shape(z);
+        const std::int64_t l = rows.back();
+        rows.pop_back();
+        std::int64_t n = 1;
+        for (std::int64_t d : rows) n *= d;
         Vars q = mixture(z);
         for (Var& p : q) p = reshape(p, with_leading({1, components}, p));
-        Var each = the<Posterior>(z).log_prob(q, reshape(z, {s[0], 1, s[1]}));
-        return log_sum_exp(each, 1) - std::log(double(components));
+        Var each = the<Posterior>(z).log_prob(q, reshape(z, {n, 1, l}));
+        return reshape(log_sum_exp(each, 1) - std::log(double(components)), rows);
     }
 
     // One component per row, chosen by a uniform number; its parameters picked out by a product with one-hot rows.

@@ -1,5 +1,5 @@
-// What freezing asks a backend, and what it does with the answers: composites kept whole, claims, packs, rows apart; and
-// that long recordings stay cheap.
+// What freezing asks a backend, and what it does with the answers: composites kept whole, claims, packs, rows apart;
+// and that long recordings stay cheap.
 #include <chrono>
 
 #include "tests/bench/workbench.hpp"
@@ -23,7 +23,9 @@ public:
         return core::Claim{"lstm_cell", {head}, n.inputs, {}, false, std::make_shared<core::Claimed>()};
     }
     std::unique_ptr<core::Bound> bind(Frozen, std::vector<float*>) override { return nullptr; }
-    core::NonFinite find_non_finite(const Program&, const std::vector<float*>&, const core::Feed&) override { return {}; }
+    core::NonFinite find_non_finite(const Program&, const std::vector<float*>&, const core::Feed&) override {
+        return {};
+    }
 };
 
 struct Swish : Composite {
@@ -58,7 +60,8 @@ private:
 
 } // namespace
 
-TEST_CASE("composites: a backend that knows one keeps it whole, every other program writes it out, to the same values") {
+TEST_CASE(
+    "composites: a backend that knows one keeps it whole, every other program writes it out, to the same values") {
     Workbench bench;
     Study study(bench);
     Var x = study.input("x", {3, 4}, normals(12, 1)), z = study.input("z", {3, 10}, normals(30, 2));
@@ -87,7 +90,9 @@ TEST_CASE("composites: one of a plugin's own is an op, with a gradient, and an u
     check_equal(study.evaluate(y), want, 1e-12);
     study.check_gradient(y);
     study.check_gradient(composite("swish", {composite("swish", {x})}));
-    must_say(refusal([&] { study.r.emit("swosh", std::vector<NodeId>{x.node}, {}, {"here.cpp", 3}); }),
+    must_say(refusal([&] {
+                 study.r.emit("swosh", std::vector<NodeId>{x.node}, {}, {"here.cpp", 3});
+             }),
              {"this elbo has no op 'swosh'", "here.cpp:3"});
 }
 
@@ -119,11 +124,13 @@ TEST_CASE("rows apart: matrices of 1 KiB rows get a gap, values are the same, fi
     Var s = state(x, "s", {256, 512});
     assign(s, s + 2 * w);
     const auto p = freeze(r, {{"back", back.node}, {"w", w.node}, {"column", sum(w, {0}).node}, {"h", h.node}});
-    const auto plain = core::freeze(r.tape, {.purpose = "train",
-                                             .outputs = {{"back", back.node}, {"w", w.node}, {"column", sum(w, {0}).node}, {"h", h.node}},
-                                             .assignments = r.assignments()});
+    const auto plain = core::freeze(
+        r.tape, {.purpose = "train",
+                 .outputs = {{"back", back.node}, {"w", w.node}, {"column", sum(w, {0}).node}, {"h", h.node}},
+                 .assignments = r.assignments()});
     bool apart = false;
-    for (NodeId id = 0; std::size_t(id) < p->nodes.size(); ++id) apart |= p->layout(id).row_stride != 0 && p->runs(id) != Runs::tensor;
+    for (NodeId id = 0; std::size_t(id) < p->nodes.size(); ++id)
+        apart |= p->layout(id).row_stride != 0 && p->runs(id) != Runs::tensor;
     CHECK(apart);
     CHECK(core::dump_text(*p).find("rows 528 apart") != std::string::npos);
     const Doubles given = normals(6 * 256, 4);

@@ -1,4 +1,5 @@
 // Five steps of each optimizer on a fixed sequence of gradients, against PyTorch's definitions written down here.
+#include "core/run/resolve.hpp"
 #include "tests/bench/workbench.hpp"
 
 using namespace elbo;
@@ -107,13 +108,16 @@ TEST_CASE("every optimizer lowers a square within 50 steps of a session") {
         const core::ComponentInfo& info = plugins().find("optimizer", name);
         Chosen optimizer{"optimizer", name};
         if (info.find("lr")) optimizer.values = {{"lr", 0.01}};
-        auto session = make_session(make_parts({{"model", "ae"},
-                                                {"encoder", "mlp", {{"hidden", widths({8})}}},
-                                                {"decoder", "mlp", {{"hidden", widths({8})}}},
-                                                {"posterior", "delta"},
-                                                {"likelihood", "mse"},
-                                                optimizer}),
-                                    session_settings(2, {4}, 1, 10));
+        std::vector<Chosen> parts{{"model", "ae"},
+                                  {"encoder", "mlp", {{"hidden", widths({8})}}},
+                                  {"decoder", "mlp", {{"hidden", widths({8})}}},
+                                  {"posterior", "delta"},
+                                  {"likelihood", "mse"},
+                                  optimizer};
+        const auto made = make_part(optimizer);
+        for (const auto& used : core::used_roles(made->fact<std::string>("uses"), made->label()))
+            parts.push_back({used.kind, "adam", {{"lr", 0.01}}, used.role});
+        auto session = make_session(make_parts(parts), session_settings(2, {4}, 1, 10));
         const auto x = floats(uniforms(64, 31));
         const double first = session->step(x.data(), 16).loss;
         double last = first;

@@ -66,12 +66,15 @@ TEST_CASE("batch_normalised: the batch's statistics in training, the running one
         for (std::size_t r = 0; r < 8; ++r) square += (x[3 * r + c] - mean) * (x[3 * r + c] - mean);
         // As PyTorch's momentum 0.1: the running variance takes the unbiased one.
         CHECK(s->tensors().find("model.norm.mean")->values()[c] == doctest::Approx(0.1 * mean).epsilon(1e-5));
-        CHECK(s->tensors().find("model.norm.variance")->values()[c] == doctest::Approx(0.9 + 0.1 * square / 7).epsilon(1e-5));
+        CHECK(s->tensors().find("model.norm.variance")->values()[c] ==
+              doctest::Approx(0.9 + 0.1 * square / 7).epsilon(1e-5));
     }
     CHECK(s->tensors().find("model.norm.mean")->keep == core::Keep::model);
     s->run("reconstruct", floats(x).data(), 8, 1);
-    const auto m = s->tensors().find("model.norm.mean")->values(), v = s->tensors().find("model.norm.variance")->values();
-    const auto scale = s->tensors().find("model.norm.scale")->values(), shift = s->tensors().find("model.norm.shift")->values();
+    const auto m = s->tensors().find("model.norm.mean")->values(),
+               v = s->tensors().find("model.norm.variance")->values();
+    const auto scale = s->tensors().find("model.norm.scale")->values(),
+               shift = s->tensors().find("model.norm.shift")->values();
     const auto got = s->output("reconstruct");
     for (std::size_t i = 0; i < got.size(); ++i) {
         const std::size_t c = i % 3;
@@ -91,7 +94,8 @@ TEST_CASE("lstm_cell: one step is the formula, and weights are shared between st
     Workbench bench;
     Study study(bench);
     const std::int64_t b = 2, in = 3, h = 2;
-    Var x = study.input("x", {b, in}, normals(std::size_t(b * in), 1)), z = study.input("z", {b, 2 * h}, normals(std::size_t(2 * b * h), 2));
+    Var x = study.input("x", {b, in}, normals(std::size_t(b * in), 1)),
+        z = study.input("z", {b, 2 * h}, normals(std::size_t(2 * b * h), 2));
     Var next = lstm(x, z, "cell");
     const std::size_t tensors = bench.store.all().size();
     Var twice = lstm(x, next, "cell");
@@ -107,11 +111,14 @@ TEST_CASE("lstm_cell: one step is the formula, and weights are shared between st
             for (std::int64_t k = 0; k < 4; ++k) {
                 const std::int64_t column = k * h + j;
                 double sum = bias[std::size_t(column)];
-                for (std::int64_t i = 0; i < in; ++i) sum += xs[std::size_t(r * in + i)] * wi[std::size_t(i * 4 * h + column)];
-                for (std::int64_t i = 0; i < h; ++i) sum += zs[std::size_t(r * 2 * h + i)] * ws[std::size_t(i * 4 * h + column)];
+                for (std::int64_t i = 0; i < in; ++i)
+                    sum += xs[std::size_t(r * in + i)] * wi[std::size_t(i * 4 * h + column)];
+                for (std::int64_t i = 0; i < h; ++i)
+                    sum += zs[std::size_t(r * 2 * h + i)] * ws[std::size_t(i * 4 * h + column)];
                 gate[k] = sum;
             }
-            const double cell = sigmoid(gate[1]) * zs[std::size_t(r * 2 * h + h + j)] + sigmoid(gate[0]) * std::tanh(gate[2]);
+            const double cell =
+                sigmoid(gate[1]) * zs[std::size_t(r * 2 * h + h + j)] + sigmoid(gate[0]) * std::tanh(gate[2]);
             CHECK(got[std::size_t(r * 2 * h + h + j)] == doctest::Approx(cell).epsilon(1e-9));
             CHECK(got[std::size_t(r * 2 * h + j)] == doctest::Approx(sigmoid(gate[3]) * std::tanh(cell)).epsilon(1e-9));
         }
@@ -137,12 +144,9 @@ TEST_CASE("schedule cyclic: from 0 to the number, again and again") {
 
 TEST_CASE("clip_norm: gradients are scaled to the norm, the inner optimizer keeps its state") {
     auto parameters_after = [](const std::string& optimizer, const std::vector<NamedValue>& values) {
-        std::vector<Chosen> chosen{{"model", "ae"},
-                                   {"encoder", "mlp", {{"hidden", widths({4})}}},
-                                   {"posterior", "delta"},
-                                   {"decoder", "mlp", {{"hidden", widths({4})}}},
-                                   {"likelihood", "mse"},
-                                   {"optimizer", optimizer, values}};
+        std::vector<Chosen> chosen{{"model", "ae"},        {"encoder", "mlp", {{"hidden", widths({4})}}},
+                                   {"posterior", "delta"}, {"decoder", "mlp", {{"hidden", widths({4})}}},
+                                   {"likelihood", "mse"},  {"optimizer", optimizer, values}};
         if (optimizer == "clip_norm") chosen.push_back({"optimizer", "sgd", {{"lr", 0.1}}, "inner"});
         auto s = make_session(make_parts(chosen), session_settings(2, {5}));
         s->prepare(8);

@@ -14,8 +14,8 @@
 
 #include "core/base/text.hpp"
 #include "core/host/registry.hpp"
-#include "tests/bench/support.hpp"
 #include "tests/bench/command.hpp"
+#include "tests/bench/support.hpp"
 
 namespace {
 

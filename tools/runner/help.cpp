@@ -28,8 +28,9 @@ std::string parameter_lines(const std::string& kind, const std::vector<core::Par
     std::string out;
     for (const auto& spec : specs) {
         const std::string bounds = spec.bounds_text(), fallback = core::value_text(spec.fallback);
-        const std::string about = fmt::format("{} ({}{})\n", spec.help, fallback.empty() ? "none" : "=" + fallback,
-                                              bounds.empty() ? "" : "; " + bounds);
+        const std::string about =
+            fmt::format("{} ({}{})\n", spec.help, fallback.empty() ? "none" : "=" + fallback,
+                        (bounds.empty() ? "" : "; " + bounds) + (spec.schedulable ? "; takes a schedule" : ""));
         out += columns(fmt::format("--{} <{}>", flag_name(kind, spec.name), spec.type_text()), about);
     }
     return out;

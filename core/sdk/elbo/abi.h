@@ -115,11 +115,11 @@ typedef struct elbo_host {
     /* A schedulable parameter of the part being recorded: `value`, or what its schedule makes of it. A scalar. */
     int32_t (*scheduled)(elbo_trace*, const char* parameter, double value, elbo_site, elbo_node* out);
     /* A fact about the run by key. */
-    int32_t (*query)(elbo_trace*, const char* key, elbo_value* out);
+    int32_t (*query)(elbo_trace*, const char* key, elbo_site, elbo_value* out);
     /* The part in a role; it must be of that kind. */
     int32_t (*part)(elbo_trace*, const char* role, const char* kind, elbo_site, elbo_part** out);
     /* A fact about a part by key. */
-    int32_t (*property)(elbo_trace*, elbo_part*, const char* key, elbo_value* out);
+    int32_t (*property)(elbo_trace*, elbo_part*, const char* key, elbo_site, elbo_value* out);
     /* Records a method of a part. `argument` is a text for methods that take one, else NULL. */
     int32_t (*call)(elbo_trace*, elbo_part*, const char* method, const char* argument, uint32_t flags,
                     const elbo_node* in, uint32_t n_in, elbo_node* out, uint32_t capacity, uint32_t* n_out, elbo_site);

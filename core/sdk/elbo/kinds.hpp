@@ -172,11 +172,11 @@ struct Optimizer : Component {
     static constexpr const char* kind = "optimizer";
     virtual Var update(Var parameter, Var gradient) const { return ask("update", parameter, gradient); }
     /// Sees all gradients of an objective before any update, and gives as many back: clipping by their norm.
-    virtual Vars gradients(const Vars& all) const { return ask<Vars>("gradients", all); }
+    virtual Vars gradients(const Vars& all) const { return is_far() ? ask<Vars>("gradients", all) : all; }
     template <class T>
     static std::vector<detail::Method> methods() {
         return {ELBO_METHOD(Optimizer, update, "[P...], [P...] -> [P...]"),
-                ELBO_OPTIONAL(Optimizer, gradients, "[...]* -> [...]*")};
+                ELBO_DEFAULTED(Optimizer, gradients, "[...]* -> [...]*")};
     }
 };
 

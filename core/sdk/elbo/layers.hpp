@@ -89,7 +89,7 @@ inline Var linear(In x, std::int64_t out, const std::string& name, const Init& w
 inline bool training(In like) {
     elbo_value v{};
     elbo_trace* trace = detail::recording_of("training", {&like, 1}, like.site);
-    detail::check(trace, detail::host->query(trace, "training", &v));
+    detail::check(trace, detail::host->query(trace, "training", detail::Inside::at(like.site), &v));
     return v.as.integer != 0;
 }
 
@@ -136,8 +136,8 @@ inline Var convolution(In x, std::int64_t out, std::int64_t size, std::int64_t s
         pads.insert(pads.end(), {all / 2, all - all / 2});
     }
     detail::Inside caller(x.site);
-    Var w = parameter(x, name + ".weight", {size, size, s[3], out}, weight);
-    return conv2d(x, w, {stride, stride}, pads) + parameter(x, name + ".bias", {out});
+    Var w = parameter(x, name + ".weight", {size, size, s[3], out}, weight), b = parameter(x, name + ".bias", {out});
+    return conv2d(x, w, {stride, stride}, pads) + b;
 }
 
 /// Names `activation` knows, separated by '|', for a parameter's choices.

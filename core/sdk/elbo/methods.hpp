@@ -199,7 +199,7 @@ template <class T>
 T query(const char* key, In like) {
     elbo_trace* trace = recording_of(key, {&like, 1}, like.site);
     elbo_value v{};
-    check(trace, host->query(trace, key, &v));
+    check(trace, host->query(trace, key, Inside::at(like.site), &v));
     return fact_as<T>(key, v);
 }
 
@@ -257,7 +257,8 @@ protected:
     T told(const char* key) const {
         if (!far_.trace) throw std::invalid_argument(std::string("this part says nothing of '") + key + "'");
         elbo_value v{};
-        detail::check(far_.trace, detail::host->property(far_.trace, far_.part, key, &v));
+        detail::check(far_.trace,
+                      detail::host->property(far_.trace, far_.part, key, detail::Inside::at(far_.site), &v));
         return detail::fact_as<T>(key, v);
     }
     bool is_far() const { return far_.trace != nullptr; }

@@ -136,6 +136,7 @@ inline Var emit(const char* op, std::span<const In> in, Attributes attributes, S
     return append(trace, op, nodes, attributes, at);
 }
 inline Var emit(const char* op, std::initializer_list<In> in, Attributes attributes = {}) {
+    if (in.size() == 0) refuse(nullptr, std::string(op) + ": takes operands, and none was given", {nullptr, 0});
     return emit(op, std::span<const In>(in.begin(), in.size()), attributes, in.begin()->site);
 }
 inline Var emit(const char* op, In x, Attributes attributes = {}) {
