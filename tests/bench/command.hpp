@@ -74,8 +74,12 @@ inline std::vector<std::string> environment_of(const Command& command) {
     std::vector<std::string> all;
     for (char** at = environ; *at; ++at) {
         const std::string one = *at, name = one.substr(0, one.find('='));
-        if (name != "ELBO_PLUGIN_PATH" && name != "ELBO_MARKER" && !command.environment.count(name)) all.push_back(one);
+        if (name != "ELBO_PLUGIN_PATH" && name != "ELBO_MARKER" && name != "XDG_STATE_HOME" &&
+            !command.environment.count(name))
+            all.push_back(one);
     }
+    // Nothing is remembered from one test to the next, nor of the user's own plugins.
+    if (!command.environment.count("XDG_STATE_HOME")) all.push_back("XDG_STATE_HOME=/dev/null/none");
     for (const auto& [name, value] : command.environment)
         if (!value.empty()) all.push_back(name + "=" + value);
     return all;

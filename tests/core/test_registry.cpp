@@ -31,7 +31,7 @@ TEST_CASE("Registry: knows the parts of a folder without loading any") {
         const auto kinds = r.kinds();
         CHECK(std::find(kinds.begin(), kinds.end(), kind) != kinds.end());
     }
-    CHECK(r.kinds().size() == 8);
+    CHECK(r.kinds().size() == 9);
     const auto priors = r.names("prior");
     CHECK(std::is_sorted(priors.begin(), priors.end()));
     CHECK(std::find(priors.begin(), priors.end(), "vamp") != priors.end());

@@ -60,11 +60,12 @@ bool impossible(const std::vector<Chosen>& parts) {
     return posterior && chosen(parts, "prior") && make_part(*posterior)->fact<bool>("density") == false;
 }
 
-/// Networks that may want images are free to refuse vectors; the fully connected ones are not.
+/// Networks that may want images are free to refuse vectors; the fully connected ones are not. A prior that encodes
+/// pseudo-inputs has no class for them, which a conditional posterior asks for.
 bool may_refuse(const std::vector<Chosen>& parts) {
-    for (const char* kind : {"encoder", "decoder"})
-        if (const Chosen* c = chosen(parts, kind); c && c->name != "mlp") return true;
-    return false;
+    for (const Chosen& c : parts)
+        if ((c.kind == "encoder" || c.kind == "decoder") && c.name != "mlp") return true;
+    return chosen(parts, "model")->name == "cvae" && chosen(parts, "prior")->name == "vamp";
 }
 
 std::unique_ptr<core::Session> session_of(const std::vector<Chosen>& parts, const Dims& data, const char* on) {

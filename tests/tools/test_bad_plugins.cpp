@@ -39,6 +39,27 @@ TEST_CASE("--plugin: a stranger's prior trains, and its run asks for it again") 
     CHECK(get(t / "run/run.json").find("\"stranger\"") != std::string::npos);
 }
 
+TEST_CASE("--plugin: a file that was named is found again for its run, a changed one with a warning, others never") {
+    TempFolder t;
+    fs::copy(plugin("good_prior"), t / "mine.so");
+    const std::map<std::string, std::string> home{{"XDG_STATE_HOME", (t / "state").string()}};
+    auto call = [&](std::vector<std::string> words, const std::map<std::string, std::string>& environment) {
+        words.insert(words.begin(), ELBO_RUNNER);
+        return run({.words = words, .folder = t.path, .environment = environment});
+    };
+    REQUIRE(call(tiny_run("run", {"--plugin", "mine.so", "--prior", "logistic"}), home).code == 0);
+    const Outcome again = call({"eval", "run"}, home);
+    CHECK_MESSAGE(again.code == 0, again.text());
+    CHECK_FALSE(again.has("warning"));
+    CHECK(call({"eval", "run"}, {{"XDG_STATE_HOME", (t / "other").string()}}).code == 2); // not named by this user
+    put(t / "mine.so", get(t / "mine.so") + "\n");                                        // another file now
+    const Outcome changed = call({"eval", "run"}, home);
+    CHECK_MESSAGE(changed.code == 0, changed.text());
+    CHECK(changed.has("warning: plugin 'stranger' is not the file the run was made with"));
+    CHECK(changed.has("then "));
+    CHECK(changed.has("now  "));
+}
+
 TEST_CASE("--plugin: a refused one gives exit 4 and its path, and leaves no run") {
     TempFolder t;
     put(t / "text.so", "this is no library\n");
