@@ -20,14 +20,7 @@ elbo_trace* new_handle(Builder* builder, std::string what) {
 }
 
 const elbo_host* graph_table() {
-    static const elbo_host table = [] {
-        elbo_host t{};
-        t.size = sizeof t;
-        t.major = ELBO_ABI_MAJOR;
-        t.minor = ELBO_ABI_MINOR;
-        fill_graph_functions(t);
-        return t;
-    }();
+    static const elbo_host table = graph_functions();
     return &table;
 }
 
@@ -249,12 +242,17 @@ const char* error(elbo_trace* t) {
 
 } // namespace
 
-void fill_graph_functions(elbo_host& table) {
+elbo_host graph_functions() {
+    elbo_host table{};
+    table.size = sizeof table;
+    table.major = ELBO_ABI_MAJOR;
+    table.minor = ELBO_ABI_MINOR;
     table.emit = emit;
     table.shape = shape;
     table.gradient = gradient;
     table.fail = fail;
     table.error = error;
+    return table;
 }
 
 } // namespace elbo::core

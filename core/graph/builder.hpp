@@ -78,8 +78,8 @@ private:
     std::map<std::string, std::shared_ptr<const Expanded>> expansions_; ///< by op, operands' sizes and attributes
 };
 
-/// The graph's C functions, put into a table.
-void fill_graph_functions(elbo_host& table);
+/// A table with the graph's C functions; a host with runs adds its own.
+elbo_host graph_functions();
 
 /// Runs f on the builder behind a handle; what it throws is kept and becomes a status.
 std::int32_t guarded_builder(elbo_trace* trace, void (*f)(Builder&, void*), void* context) noexcept;

@@ -21,6 +21,8 @@ struct Form {
     std::string name; ///< for people: "OIhw8i8o"
     std::int64_t bytes = 0;
     virtual ~Form() = default;
+    /// Whether two forms lay the same value out alike: then it is packed once.
+    virtual bool same(const Form& other) const = 0;
 };
 
 /// How a value lies in memory. Plain: row-major without gaps.

@@ -157,7 +157,7 @@ Part::Part(const ComponentInfo& info, const std::vector<NamedValue>& given, std:
     facts.reserve(values_.size());
     for (const auto& v : values_) {
         facts.push_back(std::visit([](const auto& one) { return Fact(one); }, v.value));
-        raw.push_back(value_of(v.name.c_str(), facts.back()));
+        raw.push_back(elbo::detail::value_of_fact(v.name.c_str(), facts.back()));
     }
     elbo_why why{sizeof(elbo_why), {}};
     if (info.table->create(raw.data(), std::uint32_t(raw.size()), &self_, &why) != 0)
@@ -178,19 +178,6 @@ std::optional<Fact> Part::property(const std::string& key) const {
     elbo_value v{};
     if (info_.table->property(self_, key.c_str(), &v) != 0) return {};
     return elbo::detail::fact_of(v);
-}
-
-elbo_value value_of(const char* key, const Fact& fact) {
-    elbo_value v{key, ELBO_TEXT, 0, {}};
-    if (auto* b = std::get_if<bool>(&fact)) v.type = ELBO_BOOL, v.as.integer = *b;
-    if (auto* i = std::get_if<std::int64_t>(&fact)) v.type = ELBO_INT, v.as.integer = *i;
-    if (auto* r = std::get_if<double>(&fact)) v.type = ELBO_REAL, v.as.real = *r;
-    if (auto* t = std::get_if<std::string>(&fact)) v.as.text = t->c_str();
-    if (auto* l = std::get_if<std::vector<std::int64_t>>(&fact))
-        v.type = ELBO_INTS, v.as.ints = l->data(), v.count = std::uint32_t(l->size());
-    if (auto* l = std::get_if<std::vector<double>>(&fact))
-        v.type = ELBO_REALS, v.as.reals = l->data(), v.count = std::uint32_t(l->size());
-    return v;
 }
 
 elbo_part* Part::handle() {

@@ -74,9 +74,6 @@ struct ComponentInfo {
     std::string label() const;
 };
 
-/// A fact as it crosses the C interface; what it points to is the caller's.
-elbo_value value_of(const char* key, const Fact& fact);
-
 struct NamedValue {
     std::string name;
     ParameterValue value;

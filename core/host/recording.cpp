@@ -163,8 +163,20 @@ void Recording::add_objective(Objective o, elbo_site site) {
     if (o.roles.empty())
         throw Error(Exit::plugin, fmt::format("objective '{}' names no role whose tensors it is over", o.name),
                     place_text(site));
-    for (const auto& role : o.roles) environment().part(role);
-    environment().part(o.optimizer);
+    try {
+        for (const auto& role : o.roles) environment().part(role);
+        environment().part(o.optimizer);
+    } catch (Error& e) {
+        e.set_where(place_text(site));
+        throw;
+    }
+    for (const Objective& other : objectives_)
+        for (const auto& role : o.roles)
+            if (std::find(other.roles.begin(), other.roles.end(), role) != other.roles.end())
+                throw Error(
+                    Exit::plugin,
+                    fmt::format("objectives '{}' and '{}' are both over the tensors of {}", other.name, o.name, role),
+                    place_text(site));
     add_term(o.name, o.node, 0, site);
     objectives_.push_back(std::move(o));
 }
@@ -206,7 +218,7 @@ private:
 
 std::vector<Var> Recording::call(Part& part, const std::string& method, std::span<const Var> in, const char* argument,
                                  std::uint32_t flags, elbo_site site) {
-    std::vector<NodeId> nodes, out(in.size() + 64);
+    std::vector<NodeId> nodes, out(in.size() + ELBO_MOST_RESULTS);
     for (Var v : in) nodes.push_back(v.node);
     const MethodInfo* info = part.info().method(method);
     if (!info) throw Error(Exit::plugin, fmt::format("{} has no method '{}'", part.label(), method), place_text(site));

@@ -95,15 +95,14 @@ void Registry::add(const fs::path& path, bool named) {
     files_.push_back(std::move(file));
 }
 
-namespace {
-
-// Names that a component's parameter cannot have: its section of config.toml holds these too.
 std::set<std::string> taken_names(const std::string& kind) {
     std::set<std::string> all{"name"};
     if (kind == DataSet::kind)
         all.insert({"scale", "standardize", "test_fraction", "split_seed"}); // core/data/rows.hpp
     return all;
 }
+
+namespace {
 
 void check_parameters(const ComponentInfo& info) {
     std::set<std::string> taken = taken_names(info.kind);

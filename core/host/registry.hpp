@@ -7,6 +7,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ struct NoSuchPart : Error {
 
 /// The kinds that elbo/kinds.hpp has. A plugin may bring one of its own.
 std::vector<std::string> sdk_kinds();
+
+/// Names that a parameter of a part of that kind cannot have: its section of config.toml holds these too.
+std::set<std::string> taken_names(const std::string& kind);
 
 class Registry {
 public:

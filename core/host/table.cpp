@@ -87,7 +87,7 @@ struct Given {
     void out(Fact f, const char* k, elbo_value* to) {
         fact = std::move(f);
         key = k;
-        *to = value_of(key.c_str(), fact);
+        *to = elbo::detail::value_of_fact(key.c_str(), fact);
     }
 };
 
@@ -185,11 +185,7 @@ std::int32_t add(elbo_registrar* registrar, const elbo_component* component) {
 
 const elbo_host* host_table() {
     static const elbo_host table = [] {
-        elbo_host t{};
-        t.size = sizeof t;
-        t.major = ELBO_ABI_MAJOR;
-        t.minor = ELBO_ABI_MINOR;
-        fill_graph_functions(t);
+        elbo_host t = graph_functions();
         t.add = add;
         t.parameter = parameter;
         t.state = state;

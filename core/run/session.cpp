@@ -115,7 +115,6 @@ void Session::record_train(Recording& r, Var x, FreezeRequest& request) {
     for (const Term& t : terms_) request.outputs.push_back({t.name, mean_all(sum_rows(r.var(t.node))).node});
 
     // The model's own objective is over whatever no other one names.
-    std::vector<NodeId> mine;
     std::vector<std::string> others;
     for (const Objective& o : r.objectives()) others.insert(others.end(), o.roles.begin(), o.roles.end());
     auto trained = [&](auto wanted) {

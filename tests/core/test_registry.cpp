@@ -1,3 +1,4 @@
+#include "core/data/rows.hpp"
 #include "core/host/registry.hpp"
 
 #include <doctest/doctest.h>
@@ -224,4 +225,12 @@ TEST_CASE("Registry: a plugin cut anywhere is refused or loads, and never crashe
         fs::remove(file);
     }
     CHECK(crashed == 0);
+}
+
+TEST_CASE("Registry: a data set's parameter cannot be named as an option that every data set takes") {
+    const auto taken = elbo::core::taken_names("data");
+    for (const auto& option : elbo::core::declared<elbo::core::DataOptions>())
+        CHECK_MESSAGE(taken.count(option.name), option.name);
+    CHECK(taken.size() == elbo::core::declared<elbo::core::DataOptions>().size() + 1); // and "name"
+    CHECK(elbo::core::taken_names("prior") == std::set<std::string>{"name"});
 }

@@ -89,12 +89,14 @@ private:
     NodeId plain(NodeId id) { return p_.layouts[id].plain() ? id : packed(id, nullptr); }
 
     NodeId packed(NodeId id, const std::shared_ptr<const Form>& form) {
-        auto [it, fresh] = packs_.try_emplace({id, form ? form->name : ""}, -1);
-        if (fresh) {
-            const ProgramNode& n = p_.node(id);
-            it->second = append({p_.pack, {id}, {}, n.dims, n.where, n.scope}, {0, form});
+        auto& made = packs_[id];
+        for (NodeId pack : made) {
+            const auto& other = p_.layouts[pack].form;
+            if (form == other || (form && other && form->same(*other))) return pack;
         }
-        return it->second;
+        const ProgramNode n = p_.node(id);
+        made.push_back(append({p_.pack, {id}, {}, n.dims, n.where, n.scope}, {0, form}));
+        return made.back();
     }
 
     const Backend* backend_;
@@ -105,7 +107,7 @@ private:
     bool fuse_ = true;
     std::vector<Claim> claims_;
     std::vector<std::unique_ptr<Unit>> units_;
-    std::map<std::pair<NodeId, std::string>, NodeId> packs_;
+    std::map<NodeId, std::vector<NodeId>> packs_; ///< of each value, in its forms
 };
 
 } // namespace

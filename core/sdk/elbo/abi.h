@@ -85,6 +85,8 @@ typedef struct elbo_why {
 
 /* Flags of a term: a share of the model's negative bound; a Monte Carlo estimate; [B, L] instead of [B]. */
 enum { ELBO_TERM_BOUND = 1, ELBO_TERM_ESTIMATE = 2, ELBO_TERM_PER_LATENT = 4 };
+/* A method may give this many values more than it takes. */
+#define ELBO_MOST_RESULTS 64
 /* Flags of a call: the part is asked on the side, so what it assigns is dropped (a prior that encodes pseudo-inputs).
  */
 enum { ELBO_CALL_AUXILIARY = 1 };

@@ -59,7 +59,7 @@ struct Bridge {
             if (!found) return;
             static thread_local Fact kept; // lives until the next call
             kept = std::move(*found);
-            *out = value_of(key, kept);
+            *out = value_of_fact(key, kept);
             status = 0;
         });
         return status;
@@ -73,7 +73,9 @@ struct Bridge {
             Vars vars;
             for (std::uint32_t i = 0; i < n_in; ++i) vars.push_back({trace, in[i]});
             const Vars result = run(*self(p), method, argument ? argument : "", vars);
-            if (result.size() > capacity) throw std::length_error("too many results");
+            if (result.size() > capacity)
+                throw std::length_error(std::string(method) + " gives " + std::to_string(result.size()) +
+                                        " values; at most " + std::to_string(capacity) + " can be given here");
             for (std::size_t i = 0; i < result.size(); ++i) {
                 const In one = result[i];
                 if (recording_of(method, {&one, 1}, {nullptr, 0}) != trace)
@@ -109,26 +111,11 @@ private:
                 if (key == row.name) return row.get(part);
         return part.fact(key);
     }
-    static elbo_value value_of(const char* key, const Fact& f) {
-        struct Give {
-            const char* key;
-            elbo_value operator()(bool v) const { return detail::value_of(key, v); }
-            elbo_value operator()(std::int64_t v) const { return detail::value_of(key, v); }
-            elbo_value operator()(double v) const { return detail::value_of(key, v); }
-            elbo_value operator()(const std::string& v) const { return detail::value_of(key, v); }
-            elbo_value operator()(const std::vector<std::int64_t>& v) const { return detail::value_of(key, v); }
-            elbo_value operator()(const std::vector<double>& v) const {
-                elbo_value out{key, ELBO_REALS, std::uint32_t(v.size()), {}};
-                out.as.reals = v.data();
-                return out;
-            }
-        };
-        return std::visit(Give{key}, f);
-    }
     static Vars run(const T& part, std::string_view method, std::string_view argument, const Vars& in) {
         for (const Method& row : T::template methods<T>())
             if (method == row.name && row.own) return row.run(part, argument, in);
-        throw std::invalid_argument("this part has no method '" + std::string(method) + "'");
+        throw std::invalid_argument("this part has no method '" + std::string(method) +
+                                    "'; a method that overrides one is declared const");
     }
 };
 

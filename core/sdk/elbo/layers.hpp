@@ -105,7 +105,10 @@ inline Var batch_normalised(In x, const std::string& name, double momentum = 0.9
     Var scale = parameter(x, name + ".scale", {c}, Init::constant(1)), shift = parameter(x, name + ".shift", {c});
     Var mean = state(x, name + ".mean", {c}), variance = state(x, name + ".variance", {c}, Init::constant(1));
     if (!training(x)) return batch_norm(x, mean, variance, scale, shift, eps);
-    if (n < 2) throw std::invalid_argument(name + ": batch normalisation of a single value; use a larger batch");
+    if (n < 2)
+        throw std::invalid_argument(name +
+                                    ": batch normalisation of a single value; the batch, or the last one of an epoch, "
+                                    "has one row: choose a batch that leaves more");
     Var m = sum(x, axes) / n, d = x - m, var = sum(square(d), axes) / n;
     assign(mean, momentum * mean + (1 - momentum) * m);
     assign(variance, momentum * variance + (1 - momentum) * (n / (n - 1)) * var);

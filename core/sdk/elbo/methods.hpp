@@ -134,39 +134,30 @@ struct FactOf<get> {
 /// T of `methods<T>()` where a kind's rows are read and there is no part: everything is T's own.
 struct AnyPart {};
 
+// clang-format off
 /// Whether T has its own version of a method of kind K. What cannot be named from outside is T's own.
-#define ELBO_OWN(K, NAME)                                                                                     \
-    [] {                                                                                                      \
-        if constexpr (requires { &T::NAME; }) return !std::is_same_v<decltype(&T::NAME), decltype(&K::NAME)>; \
-        else return true;                                                                                     \
+#define ELBO_OWN(K, NAME)                                                                                              \
+    [] {                                                                                                               \
+        if constexpr (requires { &T::NAME; }) return !std::is_same_v<decltype(&T::NAME), decltype(&K::NAME)>;          \
+        else return true;                                                                                              \
     }()
+#define ELBO_ROW(K, NAME, SIGNATURE, PRESENCE, OWN)                                                                    \
+    ::elbo::detail::Method{#NAME, SIGNATURE, ::elbo::detail::Presence::PRESENCE,                                       \
+                           ::elbo::detail::Row<&K::NAME>::takes_text, OWN, ::elbo::detail::Row<&K::NAME>::run}
 /// Rows of a table, within `template <class T> static std::vector<detail::Method> methods()`.
-#define ELBO_METHOD(K, NAME, SIGNATURE)                                                                         \
-    ::elbo::detail::Method {                                                                                    \
-#NAME, SIGNATURE, ::elbo::detail::Presence::needed, ::elbo::detail::Row<&K::NAME>::takes_text,                \
-            [] {                                                                                                      \
-                constexpr bool own = ELBO_OWN(K, NAME);                                                              \
-                static_assert(own, #K "::" #NAME " is missing");                                                      \
-                return own;                                                                                           \
-            }(),                                                                                                      \
-            ::elbo::detail::Row<&K::NAME>::run \
-    }
+#define ELBO_METHOD(K, NAME, SIGNATURE)                                                                                \
+    ELBO_ROW(K, NAME, SIGNATURE, needed, [] {                                                                        \
+        constexpr bool own = ELBO_OWN(K, NAME);                                                                        \
+        static_assert(own, #K "::" #NAME " is missing");                                                               \
+        return own;                                                                                                    \
+    }())
 /// A method a part may lack.
-#define ELBO_OPTIONAL(K, NAME, SIGNATURE)                                                                   \
-    ::elbo::detail::Method {                                                                                \
-#NAME, SIGNATURE, ::elbo::detail::Presence::optional, ::elbo::detail::Row < &K::NAME> ::takes_text, \
-            ELBO_OWN(K, NAME), ::elbo::detail::Row < &K::NAME> ::run                                        \
-    }
+#define ELBO_OPTIONAL(K, NAME, SIGNATURE) ELBO_ROW(K, NAME, SIGNATURE, optional, ELBO_OWN(K, NAME))
 /// A method with a version in the kind itself.
-#define ELBO_DEFAULTED(K, NAME, SIGNATURE)                                                                         \
-    ::elbo::detail::Method {                                                                                       \
-#NAME, SIGNATURE, ::elbo::detail::Presence::defaulted, ::elbo::detail::Row < &K::NAME> ::takes_text, true, \
-            ::elbo::detail::Row < &K::NAME> ::run                                                                  \
-    }
-#define ELBO_FACT(K, NAME)                                                                          \
-    ::elbo::detail::FactRow {                                                                       \
-#NAME, ::elbo::detail::FactOf < &K::NAME> ::type, ::elbo::detail::FactOf < &K::NAME> ::read \
-    }
+#define ELBO_DEFAULTED(K, NAME, SIGNATURE) ELBO_ROW(K, NAME, SIGNATURE, defaulted, true)
+#define ELBO_FACT(K, NAME)                                                                                             \
+    ::elbo::detail::FactRow{#NAME, ::elbo::detail::FactOf<&K::NAME>::type, ::elbo::detail::FactOf<&K::NAME>::read}
+// clang-format on
 
 /// Stands for a part of the run that the host holds; all null in a part that is being asked itself.
 struct Far {
@@ -185,6 +176,20 @@ inline Fact fact_of(const elbo_value& v) {
         case ELBO_REALS: return std::vector<double>(v.as.reals, v.as.reals + v.count);
         default: return std::string(v.as.text);
     }
+}
+
+/// The other way; what it points to is the fact's.
+inline elbo_value value_of_fact(const char* key, const Fact& fact) {
+    elbo_value v{key, ELBO_TEXT, 0, {}};
+    if (auto* b = std::get_if<bool>(&fact)) v.type = ELBO_BOOL, v.as.integer = *b;
+    if (auto* i = std::get_if<std::int64_t>(&fact)) v.type = ELBO_INT, v.as.integer = *i;
+    if (auto* r = std::get_if<double>(&fact)) v.type = ELBO_REAL, v.as.real = *r;
+    if (auto* t = std::get_if<std::string>(&fact)) v.as.text = t->c_str();
+    if (auto* l = std::get_if<std::vector<std::int64_t>>(&fact))
+        v.type = ELBO_INTS, v.as.ints = l->data(), v.count = std::uint32_t(l->size());
+    if (auto* l = std::get_if<std::vector<double>>(&fact))
+        v.type = ELBO_REALS, v.as.reals = l->data(), v.count = std::uint32_t(l->size());
+    return v;
 }
 
 template <class T>
@@ -243,7 +248,7 @@ protected:
             else text = std::string(x), argument = text.c_str();
         };
         (take(operands), ...);
-        std::vector<elbo_node> out(in.size() + 16);
+        std::vector<elbo_node> out(in.size() + ELBO_MOST_RESULTS);
         std::uint32_t n = 0;
         detail::check(far_.trace, detail::host->call(far_.trace, far_.part, method, argument, far_.flags, in.data(),
                                                      std::uint32_t(in.size()), out.data(), std::uint32_t(out.size()),

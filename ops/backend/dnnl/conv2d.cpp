@@ -51,29 +51,23 @@ struct Convolution {
                 attr, cpu()};
 #endif
     }
-    dnnl::convolution_backward_data::primitive_desc backward_data() const {
+    /// Kind: convolution_backward_data or convolution_backward_weights.
+    template <class Kind>
+    typename Kind::primitive_desc backward() const {
         constexpr auto direct = dnnl::algorithm::convolution_direct;
+        const auto image = images(x), w = weights(kernel, Tag::any), result = images(y);
+        const auto attr = attributes_with("");
 #if DNNL_VERSION_MAJOR >= 3
-        return {cpu(),  direct, images(x), weights(kernel, Tag::any), images(y), strides,
-                before, after,  forward(), attributes_with("")};
+        return {cpu(), direct, image, w, result, strides, before, after, forward(), attr};
 #else
-        return {{direct, images(x), weights(kernel, Tag::any), images(y), strides, before, after},
-                attributes_with(""),
-                cpu(),
-                forward()};
+        return {{direct, image, w, result, strides, before, after}, attr, cpu(), forward()};
 #endif
     }
+    dnnl::convolution_backward_data::primitive_desc backward_data() const {
+        return backward<dnnl::convolution_backward_data>();
+    }
     dnnl::convolution_backward_weights::primitive_desc backward_weights() const {
-        constexpr auto direct = dnnl::algorithm::convolution_direct;
-#if DNNL_VERSION_MAJOR >= 3
-        return {cpu(),  direct, images(x), weights(kernel, Tag::any), images(y), strides,
-                before, after,  forward(), attributes_with("")};
-#else
-        return {{direct, images(x), weights(kernel, Tag::any), images(y), strides, before, after},
-                attributes_with(""),
-                cpu(),
-                forward()};
-#endif
+        return backward<dnnl::convolution_backward_weights>();
     }
 };
 

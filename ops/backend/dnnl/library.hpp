@@ -22,6 +22,7 @@ dnnl::primitive_attr attributes_with(const std::string& activation);
 /// A value laid out as a primitive asked for.
 struct DnnlForm : core::Form {
     DnnlForm(const dnnl::memory::desc& plain, const dnnl::memory::desc& wanted);
+    bool same(const core::Form& other) const override;
     dnnl::memory::desc plain, wanted;
 };
 

@@ -223,6 +223,7 @@ constexpr Constant kConstants[] = {
     CONSTANT(ELBO_TERM_ESTIMATE, "flag of a term: by Monte Carlo, not in closed form"),
     CONSTANT(ELBO_TERM_PER_LATENT, "flag of a term: [B, L], one value per latent"),
     CONSTANT(ELBO_CALL_AUXILIARY, "flag of a call: what the part assigns is dropped"),
+    CONSTANT(ELBO_MOST_RESULTS, "a method gives at most this many values more than it takes"),
     CONSTANT(ELBO_TRAIN, "split of a data set: the rows to train on"),
     CONSTANT(ELBO_TEST, "split of a data set: the rows to test on"),
     CONSTANT(ELBO_SPLITS, "how many splits there are"),
