@@ -254,13 +254,14 @@ std::vector<Var> Recording::call(Part& part, const std::string& method, std::spa
     return result;
 }
 
-void Recording::update(Part& optimizer, NodeId parameter, Var gradient) {
+Var Recording::update(Part& optimizer, NodeId parameter, Var gradient) {
     updating_ = tape.name(parameter);
     optimizing_ = true;
     const auto next = call(optimizer, "update", std::array{var(parameter), gradient});
     optimizing_ = false;
     updating_.clear();
     assignments_.push_back({parameter, next.at(0).node});
+    return next.at(0);
 }
 
 std::vector<Var> Recording::all_gradients(Part& optimizer, const std::vector<Var>& gradients) {

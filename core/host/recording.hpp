@@ -55,7 +55,7 @@ public:
     std::vector<Var> call(Part& part, const std::string& method, std::span<const Var> in,
                           const char* argument = nullptr, std::uint32_t flags = 0, elbo_site site = {nullptr, 0});
     /// What an optimizer makes of one tensor; the states it makes belong to that tensor. The host writes it at the end.
-    void update(Part& optimizer, NodeId parameter, Var gradient);
+    Var update(Part& optimizer, NodeId parameter, Var gradient);
     /// An optimizer's look at all gradients, where it wants one.
     std::vector<Var> all_gradients(Part& optimizer, const std::vector<Var>& gradients);
 

@@ -40,6 +40,7 @@ enum class Keep {
     trained,   ///< a parameter: the optimizer updates it
     model,     ///< the model's own state: running statistics, a codebook; saved with the weights
     optimizer, ///< what an optimizer remembers
+    average,   ///< the moving average of a trained tensor
 };
 
 /// A tensor in memory. Its rows may lie apart (KeptTensor::row_stride); files hold it without gaps.

@@ -49,6 +49,10 @@ Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& op
     a.rows = std::make_unique<Rows>(*a.data, config.data, scaler.center, scaler.spread);
     for (const auto& p : parts)
         if (p->info().kind == "likelihood") check_support(*p, *a.rows);
+    if (a.rows->count(Split::test) == 0 && (config.keep == "best" || config.patience > 0))
+        throw Error(Exit::usage, fmt::format("{} needs test rows, and there are none",
+                                             config.patience > 0 ? "--patience" : "--keep best"))
+            .note("hold some out: --data.test-fraction 0.1");
     const std::int64_t n = a.rows->count(Split::train), batch = std::min(config.batch, n);
     SessionSettings settings;
     settings.latent = config.latent;
@@ -58,6 +62,7 @@ Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& op
     settings.seed = std::uint64_t(config.seed);
     settings.steps_per_epoch = (n + batch - 1) / batch;
     settings.epochs = config.epochs;
+    settings.average = config.average;
     for (const Field& f : a.rows->fields()) settings.fields.push_back({f.name, f.dims, f.classes()});
     for (const std::string& name : registry.names("composite"))
         if (ops.find(name))

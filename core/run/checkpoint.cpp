@@ -29,7 +29,7 @@ void append_scaler(std::vector<StoredTensor>& tensors, const Rows& rows) {
 template <class Wanted>
 std::vector<StoredTensor> stored(const TensorStore& store, std::vector<std::vector<float>>& values, Wanted wanted) {
     std::vector<StoredTensor> out;
-    values.reserve(store.all().size());
+    values.reserve(2 * store.all().size());
     for (const auto& t : store.all()) {
         if (!wanted(*t)) continue;
         if (t->row_stride != 0) values.push_back(t->values());
@@ -55,13 +55,14 @@ std::vector<fs::path> checkpoints_of(const fs::path& folder) {
 
 } // namespace
 
-fs::path save_checkpoint(const Run& run, Session& session, const Rows& rows, const Progress& p) {
+namespace {
+
+void write_checkpoint(const fs::path& file, Session& session, const Rows& rows, const Progress& p) {
     std::vector<std::vector<float>> values;
     std::vector<StoredTensor> tensors = stored(session.tensors(), values, [](const KeptTensor&) { return true; });
     append_scaler(tensors, rows);
     std::string sums;
     for (double s : p.sums) sums += (sums.empty() ? "" : " ") + fmt::format("{}", s);
-    const fs::path file = run.folder() / "checkpoints" / fmt::format("step-{:09}.safetensors", p.step);
     write_safetensors(file, tensors,
                       {{"format", kFormat},
                        {"step", std::to_string(p.step)},
@@ -69,7 +70,26 @@ fs::path save_checkpoint(const Run& run, Session& session, const Rows& rows, con
                        {"batch", std::to_string(p.batch)},
                        {"rows", std::to_string(p.rows)},
                        {"sums", sums},
+                       {"best", fmt::format("{}", p.best)},
+                       {"best_epoch", std::to_string(p.best_epoch)},
                        {"seed", std::to_string(session.settings().seed)}});
+}
+
+} // namespace
+
+void save_best(const Run& run, Session& session, const Rows& rows, const Progress& p) {
+    write_checkpoint(run.folder() / "checkpoints" / "best.safetensors", session, rows, p);
+}
+
+std::optional<fs::path> best_checkpoint(const Run& run) {
+    const fs::path file = run.folder() / "checkpoints" / "best.safetensors";
+    std::error_code status;
+    return fs::exists(file, status) ? std::optional(file) : std::nullopt;
+}
+
+fs::path save_checkpoint(const Run& run, Session& session, const Rows& rows, const Progress& p) {
+    const fs::path file = run.folder() / "checkpoints" / fmt::format("step-{:09}.safetensors", p.step);
+    write_checkpoint(file, session, rows, p);
     auto all = checkpoints_of(run.folder() / "checkpoints");
     std::error_code status;
     for (std::size_t i = 0; i + 2 < all.size(); ++i) fs::remove(all[i], status);
@@ -115,11 +135,10 @@ void read_tensors(const SafetensorsFile& file, TensorStore& tensors, const std::
 }
 
 Progress read_progress(const SafetensorsFile& file, const std::string& where) {
-    Progress p{number<std::uint64_t>(file, "step", where),
-               number<std::uint64_t>(file, "epoch", where),
-               number<std::int64_t>(file, "batch", where),
-               {},
-               number<std::int64_t>(file, "rows", where)};
+    Progress p{number<std::uint64_t>(file, "step", where),      number<std::uint64_t>(file, "epoch", where),
+               number<std::int64_t>(file, "batch", where),      {},
+               number<std::int64_t>(file, "rows", where),       number<double>(file, "best", where),
+               number<std::uint64_t>(file, "best_epoch", where)};
     const auto sums = file.metadata().find("sums");
     if (sums != file.metadata().end())
         for (const auto& s : pieces(sums->second, ' ')) p.sums.push_back(parse_number<double>(s).value_or(0));
@@ -143,8 +162,14 @@ Progress load_checkpoint(const fs::path& path, Session& session) {
 
 void save_model(const Run& run, Session& session, const Rows& rows, const RunConfig& config) {
     std::vector<std::vector<float>> values;
-    std::vector<StoredTensor> tensors =
-        stored(session.tensors(), values, [](const KeptTensor& t) { return t.keep != Keep::optimizer; });
+    std::vector<StoredTensor> tensors = stored(session.tensors(), values, [](const KeptTensor& t) {
+        return t.keep == Keep::trained || t.keep == Keep::model;
+    });
+    for (StoredTensor& t : tensors)
+        if (const KeptTensor* average = session.tensors().find(average_of(t.name))) {
+            values.push_back(average->values());
+            t.data = values.back().data();
+        }
     append_scaler(tensors, rows);
     write_safetensors(run.folder() / "model" / "weights.safetensors", tensors,
                       {{"format", "elbo model 1"},

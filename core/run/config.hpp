@@ -23,6 +23,9 @@ struct RunConfig {
     std::int64_t latent = 20, batch = 128, epochs = 10, seed = 1;
     std::int64_t threads = default_threads();
     std::int64_t checkpoint_every = 1;
+    double average = 0;
+    std::string keep = "last";
+    std::int64_t patience = 0;
     std::vector<PartChoice> parts; ///< the model first, then the parts it uses, the optimizer and the data
     DataOptions data;
 
@@ -34,6 +37,10 @@ struct RunConfig {
         p("seed", seed, "of weights, order and noise", not_negative);
         p("threads", threads, "of the compute team; set it to what the machine has free", within(1, 1024));
         p("checkpoint_every", checkpoint_every, "epochs between checkpoints", within(1, 1e9));
+        p("average", average, "decay of a moving average of the weights, for all but training; 0: none", fraction);
+        p("keep", keep, "which weights the run ends with: the last, or those of the smallest test loss",
+          one_of("last|best"));
+        p("patience", patience, "stop after so many epochs without a smaller test loss; 0: never", within(0, 1e9));
     }
     const PartChoice& part(const std::string& role) const;
 };

@@ -56,7 +56,9 @@ public:
         for (Role& r : roles_) {
             if (!r.info && r.role == "data")
                 throw Error(Exit::usage, "no data was chosen: --data NAME").note("`list data` names them");
-            if (!r.info) throw Error(Exit::usage, fmt::format("no {} was chosen: --{} NAME", r.role, r.role));
+            if (!r.info)
+                throw Error(Exit::usage, fmt::format("no {} was chosen: --{} NAME", r.role, r.role))
+                    .note(fmt::format("{} uses it", r.by));
             config_.parts.push_back({r.role, r.kind, r.info->name, r.values});
         }
         fill_settings("", config_);
@@ -98,6 +100,7 @@ private:
             throw Error(Exit::plugin, fmt::format("{} uses role '{}' as kind {}, and another part as kind {}", by,
                                                   r.role, r.kind, known.kind));
         }
+        r.by = by;
         roles_.push_back(std::move(r));
     }
 
@@ -125,6 +128,8 @@ private:
             r.info = &registry_.find(r.kind, name);
         } catch (Error& e) {
             if (e.where().empty() && g && !g->origin.empty()) e.set_where(g->origin);
+            if (!g && !r.by.empty())
+                e.note(fmt::format("it is the default of role '{}' in uses() of {}", r.role, r.by));
             throw;
         }
         for (const auto& spec : r.info->parameters) {

@@ -28,6 +28,7 @@ struct Role {
     const ComponentInfo* info =
         nullptr;                    ///< of the chosen part; nullptr when nothing was chosen and there is no default
     std::vector<NamedValue> values; ///< of its parameters
+    std::string by = {};            ///< who asked for the role, as a label
 };
 /// The roles of a run: the model's and those of the parts that fill them, the optimizer, the data, and schedules that
 /// were asked for. Throws as resolve for what is given, and lets pass what is missing.

@@ -86,6 +86,8 @@ void Session::notice(const std::string& line) {
 
 // Recording.
 
+std::string average_of(const std::string& tensor) { return "average/" + tensor; }
+
 bool belongs_to(const std::string& tensor, const std::vector<std::string>& roles) {
     return std::any_of(roles.begin(), roles.end(), [&](const std::string& r) { return tensor.starts_with(r + "."); });
 }
@@ -129,7 +131,10 @@ void Session::record_train(Recording& r, Var x, FreezeRequest& request) {
         for (NodeId g : r.gradient(of.node, over)) gradients.push_back(r.var(g));
         guard = guard + not_finite_anywhere(of, gradients);
         gradients = r.all_gradients(optimizer, gradients);
-        for (std::size_t i = 0; i < over.size(); ++i) r.update(optimizer, over[i], gradients[i]);
+        for (std::size_t i = 0; i < over.size(); ++i) {
+            const Var next = r.update(optimizer, over[i], gradients[i]);
+            if (settings_.average > 0) record_average(r, over[i], next);
+        }
     };
     minimise(loss, trained([&](const std::string& name) { return !belongs_to(name, others); }), part("optimizer"));
     for (const Objective& o : r.objectives()) {
@@ -139,6 +144,23 @@ void Session::record_train(Recording& r, Var x, FreezeRequest& request) {
     }
     request.guard = guard.node;
     request.assignments = r.assignments();
+}
+
+// Over the newest tenth of the steps until `average` says more: the first steps are soon forgotten.
+void Session::record_average(Recording& r, NodeId parameter, Var next) {
+    const std::string& of = r.tape.name(parameter);
+    const std::string name = average_of(of);
+    const bool fresh = !tensors_.find(name);
+    const Var average = r.tensor(name, r.tape.dims(parameter), {}, Keep::average, {nullptr, 0});
+    if (fresh) tensors_.find(name)->set(tensors_.find(of)->values().data());
+    const Var t = elbo::step(next);
+    const Var decay = min(settings_.average, (t - 1) / (t + 9));
+    r.assign(average.node, (average + (1 - decay) * (next - average)).node, {nullptr, 0});
+}
+
+KeptTensor& Session::tensor_for(const std::string& name, const std::string& purpose) {
+    KeptTensor* average = purpose == "train" ? nullptr : tensors_.find(average_of(name));
+    return average ? *average : *tensors_.find(name);
 }
 
 void Session::record_evaluate(Recording& r, Var x, FreezeRequest& request) {
@@ -179,7 +201,8 @@ FreezeRequest Session::record(Recording& r, const std::string& purpose, std::int
 std::unique_ptr<Session::Ready> Session::bind(std::shared_ptr<const Program> program) {
     auto ready = std::make_unique<Ready>();
     ready->program = std::move(program);
-    for (const auto& t : ready->program->tensors) ready->tensors.push_back(tensors_.find(t.name)->data.get());
+    for (const auto& t : ready->program->tensors)
+        ready->tensors.push_back(tensor_for(t.name, ready->program->purpose).data.get());
     ready->bound = backend_.bind(ready->program, ready->tensors);
     ready->steps_per_epoch = float(settings_.steps_per_epoch);
     const std::map<std::string, const float*> scalars{

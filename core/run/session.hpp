@@ -4,6 +4,8 @@
 //     train        x -> loss and terms (means over the rows), and the update of every parameter
 //     evaluate     x -> per row: loss, each term, squared error of the reconstruction from the mean code, mean code
 //     encode, reconstruct, score, sample       what the model's method of that name gives
+//
+// With a moving average of the weights, every purpose but train reads the average.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +35,7 @@ struct SessionSettings {
     double low = 0, high = 1; ///< of the data
     std::uint64_t seed = 1;
     std::int64_t steps_per_epoch = 1, epochs = 1;
+    double average = 0;             ///< decay of the moving average of the weights; 0: none
     std::vector<BatchField> fields; ///< that the data has
     /// The composite of that name from a plugin, or nullptr.
     std::function<std::unique_ptr<Part>(const std::string&)> composite = {};
@@ -98,6 +101,8 @@ private:
     FreezeRequest record(Recording& r, const std::string& purpose, std::int64_t rows);
     void record_train(Recording& r, Var x, FreezeRequest& request);
     void record_evaluate(Recording& r, Var x, FreezeRequest& request);
+    void record_average(Recording& r, NodeId parameter, Var next);
+    KeptTensor& tensor_for(const std::string& name, const std::string& purpose);
     void feed(Ready& ready, const float* x, const float* const* fields, std::uint64_t step, double epoch);
 
     std::vector<std::unique_ptr<Part>> parts_;
@@ -113,6 +118,9 @@ private:
     std::vector<std::string> used_fields_;
     std::uint64_t steps_ = 0;
 };
+
+/// The moving average of a trained tensor is kept under this name.
+std::string average_of(const std::string& tensor);
 
 /// Tensors of a run that an objective is over, by the roles it names.
 bool belongs_to(const std::string& tensor, const std::vector<std::string>& roles);

@@ -50,10 +50,10 @@ TrainingResult Trainer::train(Progress progress) {
     const auto epochs = std::uint64_t(config_.epochs);
     progress.sums.resize(session_.terms().size() + 1);
     double began = seconds_now();
-    if (progress.epoch < epochs) {
+    if (progress.epoch < epochs && !impatient(progress)) {
         Loader loader(rows_, config_.batch, std::uint64_t(config_.seed), progress.epoch, progress.batch,
                       session_.fields());
-        while (progress.epoch < epochs) {
+        while (progress.epoch < epochs && !impatient(progress)) {
             const Batch batch = loader.next();
             step(batch, loader.batches_per_epoch(), progress);
             if (batch.last) {
@@ -62,11 +62,27 @@ TrainingResult Trainer::train(Progress progress) {
             }
             if (stop_.load(std::memory_order_relaxed) == 0 || progress.epoch >= epochs) continue;
             save_checkpoint(run_, session_, rows_, progress);
-            return {true, progress};
+            return {true, progress.epoch, progress};
         }
     }
+    return {false, finish(progress), progress};
+}
+
+bool Trainer::impatient(const Progress& p) const {
+    return config_.patience > 0 && p.batch == 0 && p.epoch >= p.best_epoch + std::uint64_t(config_.patience);
+}
+
+std::uint64_t Trainer::finish(const Progress& p) {
+    if (p.epoch < std::uint64_t(config_.epochs))
+        watcher_.note(fmt::format("stopped early: no test loss below {:.3f} (epoch {}) for {} epochs", p.best,
+                                  p.best_epoch, p.epoch - p.best_epoch));
+    const auto best = config_.keep == "best" ? best_checkpoint(run_) : std::nullopt;
+    if (best) {
+        load_checkpoint(*best, session_);
+        watcher_.note(fmt::format("keeping epoch {}, test loss {:.3f}", p.best_epoch, p.best));
+    }
     save_model(run_, session_, rows_, config_);
-    return {false, progress};
+    return best ? p.best_epoch : p.epoch;
 }
 
 void Trainer::step(const Batch& batch, std::int64_t batches_per_epoch, Progress& progress) {
@@ -86,7 +102,12 @@ void Trainer::finish_epoch(Progress& progress, double seconds) {
     run_.add_metrics(metrics_of(s, session_.terms()));
     watcher_.epoch(s);
     report_collapse(s.test);
-    const bool last = progress.epoch == std::uint64_t(config_.epochs);
+    if (s.test.rows > 0 && s.test.loss < progress.best) {
+        progress.best = s.test.loss;
+        progress.best_epoch = progress.epoch;
+        if (config_.keep == "best") save_best(run_, session_, rows_, progress);
+    }
+    const bool last = progress.epoch == std::uint64_t(config_.epochs) || impatient(progress);
     if (last || progress.epoch % std::uint64_t(config_.checkpoint_every) == 0)
         save_checkpoint(run_, session_, rows_, progress);
 }

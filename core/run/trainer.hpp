@@ -35,7 +35,8 @@ public:
 };
 
 struct TrainingResult {
-    bool stopped = false; ///< by request
+    bool stopped = false;    ///< by request
+    std::uint64_t epoch = 0; ///< whose weights the session holds now
     Progress progress;
 };
 
@@ -51,6 +52,9 @@ public:
 private:
     void step(const Batch& batch, std::int64_t batches_per_epoch, Progress& progress);
     void finish_epoch(Progress& progress, double seconds);
+    bool impatient(const Progress& progress) const;
+    /// The best epoch's weights are loaded, if they are wanted; saves the model.
+    std::uint64_t finish(const Progress& progress);
     void report_collapse(const Evaluation& test);
     [[noreturn]] void diverged(const Batch& batch, const Progress& progress);
 

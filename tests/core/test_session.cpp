@@ -1,6 +1,8 @@
 // What a session promises: the same bits again, nothing changed by a step that failed, and mistakes of parts refused.
 #include "core/run/session.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <limits>
 
@@ -270,4 +272,32 @@ TEST_CASE("session: a tensor that starts as examples asks for as many rows, and 
     CHECK(asked == std::vector<std::int64_t>{3, kValues});
     const std::vector<float> examples = tensors_of(s).at("encoder.examples");
     CHECK(std::count(examples.begin(), examples.end(), 0.25f) == 3 * kValues);
+}
+
+TEST_CASE("session: the moving average follows the weights, and all but training reads it") {
+    auto settings = kSettings;
+    settings.average = 0.5;
+    auto s = make_session(make_parts(vae()), settings), plain = make_session(make_parts(vae()), kSettings);
+    s->prepare(kRows);
+    const std::string name = "decoder.output.weight";
+    const auto start = tensors_of(*s);
+    CHECK(start.at("average/" + name) == start.at(name));
+    std::vector<float> expected = start.at(name);
+    for (int i = 0; i < 30; ++i) {
+        train(*s, i, i + 1);
+        train(*plain, i, i + 1);
+        const auto now = tensors_of(*s);
+        const double t = i + 1, decay = std::min(0.5, (t - 1) / (t + 9));
+        for (std::size_t k = 0; k < expected.size(); ++k) {
+            expected[k] = float(expected[k] + (1 - decay) * (now.at(name)[k] - expected[k]));
+            REQUIRE(now.at("average/" + name)[k] == doctest::Approx(expected[k]).epsilon(1e-5));
+        }
+        CHECK(now.at(name) == tensors_of(*plain).at(name)); // the training itself is as it was
+    }
+    // A session whose weights are the averages encodes the same.
+    for (const auto& t : plain->tensors().all())
+        if (const auto* average = s->tensors().find("average/" + t->name)) t->set(average->values().data());
+    s->run("encode", batch(3).data(), kRows, 1);
+    plain->run("encode", batch(3).data(), kRows, 1);
+    CHECK(std::equal(s->output("encode").begin(), s->output("encode").end(), plain->output("encode").begin()));
 }

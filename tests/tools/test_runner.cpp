@@ -266,3 +266,55 @@ TEST_CASE("train: all values of a configuration come back from its file") {
     must_be_done(runner({"train", "--config", "one/config.toml", "--out", "two"}, t.path));
     CHECK(get(t / "two/config.toml") == text);
 }
+
+TEST_CASE("train: stops when the test loss no longer falls, and keeps the best epoch") {
+    TempFolder t;
+    // A rate at which the fit is over within an epoch or two, on rows that are soon known by heart.
+    const std::vector<std::string> more{"--data.count", "60",   "--epochs",   "80", "--optimizer.lr", "0.3",
+                                        "--keep",       "best", "--patience", "3",  "--average",      "0.5"};
+    const Outcome o = runner(tiny_run("run", more), t.path);
+    must_be_done(o);
+    const auto table = lines_of(get(t / "run/metrics.csv"));
+    std::vector<double> losses;
+    for (std::size_t i = 1; i < table.size(); ++i) {
+        std::stringstream line(table[i]);
+        std::string cell;
+        for (int k = 0; k < 6; ++k) std::getline(line, cell, ',');
+        losses.push_back(std::stod(cell));
+    }
+    const auto best = std::min_element(losses.begin(), losses.end()) - losses.begin() + 1;
+    REQUIRE(losses.size() < 80);
+    CHECK(std::size_t(best) + 3 == losses.size());
+    CHECK(o.has("stopped early"));
+    CHECK(o.has("keeping epoch " + std::to_string(best)));
+    const Outcome e = runner({"eval", "run", "--json"}, t.path);
+    must_be_done(e);
+    const auto j = nlohmann::json::parse(e.out);
+    CHECK(j["epoch"] == best);
+    CHECK(j["loss"].get<double>() == losses[std::size_t(best - 1)]);
+
+    // Going on from the last epoch, not from the best; without patience, to the end.
+    const Outcome again = runner({"resume", "run"}, t.path);
+    must_be_done(again);
+    CHECK(lines_of(get(t / "run/metrics.csv")).size() == table.size());
+    const Outcome on =
+        runner({"resume", "run", "--patience", "0", "--epochs", std::to_string(losses.size() + 2)}, t.path);
+    must_be_done(on);
+    CHECK(lines_of(get(t / "run/metrics.csv")).size() == table.size() + 2);
+}
+
+TEST_CASE("train: the best epoch needs test rows") {
+    TempFolder t;
+    put(t / "x.csv", "a,b\n1,2\n2,3\n3,5\n");
+    for (const std::vector<std::string>& words :
+         {std::vector<std::string>{"--keep", "best"}, std::vector<std::string>{"--patience", "2"}}) {
+        std::vector<std::string> all{
+            "train", "ae",           "--data", "csv",   "--data.path", (t / "x.csv").string(), "--data.test-fraction",
+            "0",     "--likelihood", "mse",    "--out", "run"};
+        all.insert(all.end(), words.begin(), words.end());
+        const Outcome o = runner(all, t.path);
+        CHECK(o.code == 2);
+        CHECK(o.has("needs test rows"));
+        CHECK(!fs::exists(t / "run"));
+    }
+}

@@ -58,7 +58,7 @@ core::RunConfig stored_config(const core::Run& run, core::Registry& registry) {
 
 void tell(const std::string& line) { fmt::print(stderr, "{}\n", line); }
 
-OpenRun open_run(const Arguments& arguments, core::Registry& registry, bool untrained) {
+OpenRun open_run(const Arguments& arguments, core::Registry& registry, bool to_train) {
     OpenRun open{core::Run::open(arguments.operand), {}, nullptr, {}, {}};
     open.config = stored_config(open.run, registry);
     warn_of_changes(open.run, registry);
@@ -66,13 +66,15 @@ OpenRun open_run(const Arguments& arguments, core::Registry& registry, bool untr
         if (auto text = arguments.value(spec.name))
             core::set_value(open.config, spec.name, spec.parse(*text, "--" + spec.name));
     open.backend = ops::make_backend("dnnl", int(open.config.threads));
-    const auto checkpoint = core::latest_checkpoint(open.run);
+    auto checkpoint = core::latest_checkpoint(open.run);
+    if (!to_train && open.config.keep == "best")
+        if (auto best = core::best_checkpoint(open.run)) checkpoint = best;
     core::Scaler scaler;
     if (checkpoint)
         scaler = {core::stored_scaler(*checkpoint, "data.center"), core::stored_scaler(*checkpoint, "data.spread")};
     open.assembly = core::assemble(open.config, registry, ops::table(), *open.backend, scaler, tell);
     if (checkpoint) open.progress = core::load_checkpoint(*checkpoint, open.session());
-    else if (!untrained)
+    else if (!to_train)
         throw Error(core::Exit::data, "the run has no checkpoint", arguments.operand)
             .note(fmt::format("train it: model-runner resume {}", arguments.operand));
     return open;

@@ -24,8 +24,9 @@ struct OpenRun {
 /// A line for whoever waits, on standard error.
 void tell(const std::string& line);
 
-/// The run that the operand names, with the weights of its newest checkpoint; the run's own numbers that were given as
-/// flags (--threads, --epochs) win. Throws Error (data) without a checkpoint, unless `untrained` is allowed.
-OpenRun open_run(const Arguments& arguments, core::Registry& registry, bool untrained = false);
+/// The run that the operand names, with the weights of its newest checkpoint, or of its best one where the run keeps
+/// that; the run's own numbers that were given as flags (--threads, --epochs) win. Throws Error (data) without a
+/// checkpoint. To train on, it is always the newest, and there may be none.
+OpenRun open_run(const Arguments& arguments, core::Registry& registry, bool to_train = false);
 
 } // namespace elbo::tools

@@ -45,11 +45,12 @@ void introduce(const OpenRun& open, Console& console) {
                              open.config.threads == 1 ? "" : "s", ops::backend_description()));
 }
 
-std::string json_of(const std::string& folder, const core::Progress& progress) {
+std::string json_of(const std::string& folder, const core::Progress& progress, std::uint64_t kept) {
     return nlohmann::ordered_json{{"run", folder},
                                   {"epoch", progress.epoch},
                                   {"step", progress.step},
                                   {"stopped", false},
+                                  {"kept_epoch", kept},
                                   {"metrics", folder + "/metrics.csv"},
                                   {"pictures", folder + "/pictures"},
                                   {"weights", folder + "/model/weights.safetensors"}}
@@ -80,14 +81,15 @@ int train_on(const Arguments& arguments, OpenRun& open) {
         return 128 + stop_signal.load();
     }
     draw_pictures(open.run, open.session(), open.rows());
-    print_trained(arguments, open, result.progress);
+    print_trained(arguments, open, result.progress, result.epoch);
     return 0;
 }
 
-void print_trained(const Arguments& arguments, const OpenRun& open, const core::Progress& progress) {
+void print_trained(const Arguments& arguments, const OpenRun& open, const core::Progress& progress,
+                   std::uint64_t kept) {
     const std::string folder = open.run.folder().string();
     print_result(
-        arguments, [&] { return json_of(folder, progress); }, [&] { return text_of(folder); });
+        arguments, [&] { return json_of(folder, progress, kept); }, [&] { return text_of(folder); });
 }
 
 } // namespace elbo::tools

@@ -10,6 +10,7 @@ namespace elbo::tools {
 int train_on(const Arguments& arguments, OpenRun& open);
 
 /// Where the run's files are; with --json, also where training stands.
-void print_trained(const Arguments& arguments, const OpenRun& open, const core::Progress& progress);
+/// `kept`: the epoch whose weights the model has.
+void print_trained(const Arguments& arguments, const OpenRun& open, const core::Progress& progress, std::uint64_t kept);
 
 } // namespace elbo::tools

@@ -93,6 +93,7 @@ struct Posterior : Component {
     virtual Var mean(const Vars& p) const { return ask("mean", p); }
     template <class T>
     static std::vector<detail::Method> methods() {
+        static_assert(ELBO_OWN(Posterior, family), "Posterior::family is missing: how priors recognise its parameters");
         return {ELBO_METHOD(Posterior, parameters_of, "[B, ...] -> [B, ...]*"),
                 ELBO_METHOD(Posterior, sample, "[B, ...]* -> [B, L]"),
                 ELBO_METHOD(Posterior, mean, "[B, ...]* -> [B, L]"),

@@ -18,7 +18,8 @@ int resume(const Arguments& arguments, core::Registry& registry) {
     const bool done = open.progress.epoch >= std::uint64_t(open.config.epochs);
     if (done && std::filesystem::exists(open.run.folder() / "model" / "weights.safetensors")) {
         fmt::print(stderr, "the run has done its {} epochs; train longer with --epochs N\n", open.config.epochs);
-        print_trained(arguments, open, open.progress);
+        const bool best = open.config.keep == "best" && open.progress.best_epoch > 0;
+        print_trained(arguments, open, open.progress, best ? open.progress.best_epoch : open.progress.epoch);
         return 0;
     }
     open.run.write_config(open.config);
@@ -29,7 +30,11 @@ const VerbEntry entry({.order = 40,
                        .name = "resume",
                        .operand = "RUN",
                        .summary = "go on with a run",
-                       .flags = {{"epochs", "N", "train until this epoch, instead of the run's"}, kThreads, kJson},
+                       .flags = {{"epochs", "N", "train until this epoch, instead of the run's"},
+                                 {"patience", "N",
+                                  "stop after so many epochs without a smaller test loss, instead of the run's"},
+                                 kThreads,
+                                 kJson},
                        .run = resume});
 
 } // namespace
