@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/bench/cases.hpp"
+#include "tests/bench/statistics.hpp"
 
 using namespace elbo;
 using namespace elbo::test;
@@ -21,32 +22,6 @@ Draws draw(std::int64_t n, core::Noise noise, const std::string& purpose = "trai
         {"a", normal_like(x).node}, {"b", normal_like(x).node}, {"u", uniform_like(x).node}};
     const auto p = freeze(r, outputs);
     return {slow ? in_f64(*p, {}, noise) : std::vector<Doubles>{}, in_f32(p, {}, noise, threads)};
-}
-
-double correlation(const std::vector<float>& a, const std::vector<float>& b) {
-    double ab = 0, aa = 0, bb = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        const double x = double(a[i]), y = double(b[i]);
-        ab += x * y;
-        aa += x * x;
-        bb += y * y;
-    }
-    return ab / std::sqrt(aa * bb);
-}
-
-double normal_cdf(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
-
-/// Kolmogorov's statistic times sqrt(n): above 1.95 with probability 0.001.
-template <class Cdf>
-double kolmogorov_smirnov(std::vector<float> x, Cdf cdf) {
-    std::sort(x.begin(), x.end());
-    const double n = double(x.size());
-    double worst = 0;
-    for (std::size_t i = 0; i < x.size(); ++i) {
-        const double f = cdf(double(x[i]));
-        worst = std::max({worst, std::fabs(double(i + 1) / n - f), std::fabs(double(i) / n - f)});
-    }
-    return worst * std::sqrt(n);
 }
 
 } // namespace
