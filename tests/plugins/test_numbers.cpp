@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::int64_t kRows = 16, kValues = 12, kLatent = 3, kClasses = 3;
 constexpr std::uint64_t kEvaluatedWith = 7;
-constexpr double kTolerance = 2e-5;
+constexpr double kTolerance = 3e-6;
 
 using Named = std::vector<std::pair<std::string, double>>;
 
