@@ -174,28 +174,34 @@ void Session::record_evaluate(Recording& r, Var x, FreezeRequest& request) {
     request.outputs.push_back({"squared_error", sum_rows(square(flatten(x) - ask("reconstruct"))).node});
 }
 
-FreezeRequest Session::record(Recording& r, const std::string& purpose, std::int64_t rows) {
-    FreezeRequest request;
-    request.purpose = purpose;
+void Session::record_purpose(Recording& r, FreezeRequest& request, std::int64_t rows) {
+    const std::string& purpose = request.purpose;
+    if (purpose == "sample") {
+        Var like = constant(r.input("nothing", {}), 0, {rows, settings_.latent});
+        request.outputs.push_back({"sample", r.call(part("model"), "sample", std::array{like}).at(0).node});
+        return;
+    }
+    Dims dims{rows};
+    for (auto d : settings_.data.list()) dims.push(d);
+    Var x = r.input("x", dims);
+    if (purpose == "train") record_train(r, x, request);
+    else if (purpose == "evaluate") record_evaluate(r, x, request);
+    else request.outputs.push_back({purpose, r.call(part("model"), purpose, std::array{x}).at(0).node});
+}
+
+Recorded Session::record(const std::string& purpose, std::int64_t rows) {
+    Environment* const environment = this; // a base that others do not see
+    Recorded made{std::make_unique<Recording>(ops_, environment, purpose, rows), {}};
+    made.request.purpose = purpose;
     try {
-        if (purpose == "sample") {
-            Var like = constant(r.input("nothing", {}), 0, {rows, settings_.latent});
-            request.outputs.push_back({"sample", r.call(part("model"), "sample", std::array{like}).at(0).node});
-        } else {
-            Dims dims{rows};
-            for (auto d : settings_.data.list()) dims.push(d);
-            Var x = r.input("x", dims);
-            if (purpose == "train") record_train(r, x, request);
-            else if (purpose == "evaluate") record_evaluate(r, x, request);
-            else request.outputs.push_back({purpose, r.call(part("model"), purpose, std::array{x}).at(0).node});
-        }
+        record_purpose(*made.recording, made.request, rows);
     } catch (Error& e) {
         e.note(fmt::format("while recording the program '{}' of model '{}'", purpose, part("model").info().name));
         throw;
     } catch (const Refused&) { // one of the host's own lines was refused
-        throw r.take_error("recording failed");
+        throw made.recording->take_error("recording failed");
     }
-    return request;
+    return made;
 }
 
 std::unique_ptr<Session::Ready> Session::bind(std::shared_ptr<const Program> program) {
@@ -221,9 +227,8 @@ std::unique_ptr<Session::Ready> Session::bind(std::shared_ptr<const Program> pro
 Session::Ready& Session::ready(const std::string& purpose, std::int64_t rows) {
     auto& slot = programs_[{purpose, rows}];
     if (!slot) {
-        Recording r(ops_, this, purpose, rows);
-        const FreezeRequest request = record(r, purpose, rows);
-        slot = bind(freeze(r.tape, request, &backend_));
+        const Recorded made = record(purpose, rows);
+        slot = bind(freeze(made.recording->tape, made.request, &backend_));
     }
     return *slot;
 }
@@ -237,11 +242,6 @@ void Session::prepare(std::int64_t rows) {
     for (const char* purpose : {"evaluate", "encode", "reconstruct", "score", "sample"}) {
         if (std::string(purpose) == "evaluate" || can(purpose)) check(purpose, rows);
     }
-}
-
-void Session::check(const std::string& purpose, std::int64_t rows) {
-    Recording r(ops_, this, purpose, rows);
-    record(r, purpose, rows);
 }
 
 // Running.

@@ -42,6 +42,12 @@ struct SessionSettings {
     std::function<void(const std::string&)> notice = {}; ///< a line for whoever waits
 };
 
+/// A purpose as the parts wrote it down, before it is frozen. It lives no longer than its session.
+struct Recorded {
+    std::unique_ptr<Recording> recording;
+    FreezeRequest request; ///< what is to be kept of it
+};
+
 /// What one training step gave, per example in nats.
 struct StepResult {
     bool finite = true;
@@ -58,8 +64,10 @@ public:
     /// Records every program the model can be asked for, for batches of that many rows, so that all tensors exist and
     /// mistakes in the parts show before the first step; freezes and binds the training program.
     void prepare(std::int64_t rows);
+    /// Records a purpose for a number of rows; keeps nothing of it.
+    Recorded record(const std::string& purpose, std::int64_t rows);
     /// Records a purpose for another number of rows, to see that it can be.
-    void check(const std::string& purpose, std::int64_t rows);
+    void check(const std::string& purpose, std::int64_t rows) { record(purpose, rows); }
     /// One step on x [rows, values] and the fields that are used. When the loss is not finite nothing is updated and
     /// `finite` is false.
     StepResult step(const float* x, std::int64_t rows, const float* const* fields = nullptr);
@@ -97,8 +105,7 @@ private:
 
     Ready& ready(const std::string& purpose, std::int64_t rows);
     std::unique_ptr<Ready> bind(std::shared_ptr<const Program> program);
-    /// Records a purpose and says what is to be kept of it.
-    FreezeRequest record(Recording& r, const std::string& purpose, std::int64_t rows);
+    void record_purpose(Recording& r, FreezeRequest& request, std::int64_t rows);
     void record_train(Recording& r, Var x, FreezeRequest& request);
     void record_evaluate(Recording& r, Var x, FreezeRequest& request);
     void record_average(Recording& r, NodeId parameter, Var next);
