@@ -1,100 +1,13 @@
 // Every combination of parts that the plugins offer: each records, differentiates and takes steps, or says why not.
-// Parts are taken from the registry, so a new one joins by itself.
-#include <set>
-
-#include "core/run/resolve.hpp"
-#include "tests/bench/workbench.hpp"
+#include "tests/bench/grid.hpp"
 
 using namespace elbo;
 using namespace elbo::test;
 
 namespace {
 
-constexpr std::int64_t kRows = 6, kLatent = 3;
-
-/// The part with what makes it small, where it has such parameters.
-Chosen small(const std::string& kind, const std::string& name, const std::string& role = "") {
-    Chosen c{kind, name, {}, role};
-    const core::ComponentInfo& info = plugins().find(kind, name);
-    if (const auto* p = info.find("hidden"); p && p->type == ELBO_INTS) c.values.push_back({"hidden", widths({8})});
-    if (const auto* p = info.find("components"); p && p->type == ELBO_INT)
-        c.values.push_back({"components", std::int64_t(4)});
-    return c;
-}
-
-std::vector<core::Role> roles_of(const std::string& model) {
-    const auto part = make_part({"model", model});
-    return core::used_roles(part->fact<std::string>("uses"), part->label());
-}
-
-/// One choice for every role a model uses.
-std::vector<std::vector<Chosen>> combinations(const std::string& model) {
-    std::vector<std::vector<Chosen>> all{{small("model", model), small("optimizer", "adam")}};
-    for (const auto& used : roles_of(model)) {
-        std::vector<std::vector<Chosen>> longer;
-        for (const auto& some : all)
-            for (const std::string& name : plugins().names(used.kind)) {
-                longer.push_back(some);
-                longer.back().push_back(small(used.kind, name, used.role));
-            }
-        all = std::move(longer);
-    }
-    return all;
-}
-
-std::string text(const std::vector<Chosen>& parts) {
-    std::string out;
-    for (const Chosen& c : parts) out += c.kind + "=" + c.name + " ";
-    return out;
-}
-
-const Chosen* chosen(const std::vector<Chosen>& parts, const std::string& kind) {
-    for (const Chosen& c : parts)
-        if (c.kind == kind) return &c;
-    return nullptr;
-}
-
-/// A prior and a posterior that is a point: the KL is infinite.
-bool impossible(const std::vector<Chosen>& parts) {
-    const Chosen* posterior = chosen(parts, "posterior");
-    return posterior && chosen(parts, "prior") && make_part(*posterior)->fact<bool>("density") == false;
-}
-
-/// Networks that may want images are free to refuse vectors; the fully connected ones are not. A prior that encodes
-/// pseudo-inputs has no class for them, which a conditional posterior asks for.
-bool may_refuse(const std::vector<Chosen>& parts) {
-    for (const Chosen& c : parts)
-        if ((c.kind == "encoder" || c.kind == "decoder") && c.name != "mlp") return true;
-    return chosen(parts, "model")->name == "cvae" && chosen(parts, "prior")->name == "vamp";
-}
-
-std::unique_ptr<core::Session> session_of(const std::vector<Chosen>& parts, const Dims& data, const char* on) {
-    auto settings = session_settings(kLatent, data, 7, 4);
-    settings.fields = {{"labels", {1}, 3}};
-    return make_session(make_parts(parts), settings, on);
-}
-
-/// A vae of plain parts, with these parameters.
-std::vector<Chosen> plain_vae(const std::vector<NamedValue>& values = {}) {
-    return {{"model", "vae", values},     small("encoder", "mlp"),
-            small("decoder", "mlp"),      {"posterior", "diagonal_gaussian"},
-            {"prior", "standard_normal"}, {"likelihood", "bernoulli"},
-            {"optimizer", "adam"}};
-}
-
 bool finite(std::span<const float> v) {
     return std::all_of(v.begin(), v.end(), [](float x) { return std::isfinite(x); });
-}
-
-/// The class of each row, for models that take it.
-const float* const* given_fields() {
-    static const std::vector<float> labels = [] {
-        std::vector<float> all;
-        for (std::int64_t i = 0; i < kRows; ++i) all.push_back(float(i % 3));
-        return all;
-    }();
-    static const float* pointers[] = {labels.data()};
-    return pointers;
 }
 
 void try_out(const std::vector<Chosen>& parts, const Dims& data) {
