@@ -1,0 +1,360 @@
+// A frozen program against what it promises, from the program alone: nothing here asks the passes that made it. Units
+// are replayed in order over a map of the slab that says which value each byte holds.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/graph/freeze/passes.hpp"
+#include "tests/bench/slab.hpp"
+
+namespace elbo::test {
+
+/// What a look at one program found.
+struct Findings {
+    std::vector<std::string> complaints; ///< empty: the program keeps its promises
+    int units = 0, values = 0, reads = 0;
+    std::string text() const {
+        std::string all;
+        for (const std::string& c : complaints) all += c + "\n";
+        return all;
+    }
+};
+
+class PlanChecker {
+public:
+    explicit PlanChecker(const core::Program& program)
+        : p_(program), made_by_(program.nodes.size(), kNobody), needed_(program.nodes.size(), 0),
+          assigned_(program.nodes.size(), kNobody), done_(program.nodes.size(), 0) {}
+
+    Findings look() {
+        check_nodes();
+        count_makers();
+        find_needed();
+        for (std::size_t u = 0; u < p_.units.size(); ++u) run(int(u));
+        check_end();
+        found_.units = int(p_.units.size());
+        return std::move(found_);
+    }
+
+private:
+    using NodeId = core::NodeId;
+    using Unit = core::Unit;
+    using In = core::Place::In;
+    using Runs = core::Runs;
+    static constexpr int kNobody = -1;
+
+    /// What a unit reads: the value as it is named, and the one whose memory that is.
+    struct Read {
+        NodeId as, origin;
+        bool operator<(const Read& o) const { return std::tie(as, origin) < std::tie(o.as, o.origin); }
+    };
+
+    template <class... Args>
+    void complain(fmt::format_string<Args...> what, Args&&... args) {
+        found_.complaints.push_back(fmt::format(what, std::forward<Args>(args)...));
+    }
+    bool given(NodeId id) const { return p_.runs(id) == Runs::tensor || p_.runs(id) == Runs::input; }
+    bool known(NodeId id) const { return id >= 0 && std::size_t(id) < p_.nodes.size(); }
+    NodeId origin(NodeId id) const {
+        while (p_.runs(id) == Runs::view) id = p_.node(id).inputs.at(0);
+        return id;
+    }
+    static bool within(const Unit& u, NodeId id) {
+        return std::find(u.nodes.begin(), u.nodes.end(), id) != u.nodes.end();
+    }
+    std::int64_t size(NodeId id) const {
+        const core::Dims& d = p_.dims(id);
+        const core::Layout& l = p_.layout(id);
+        if (l.form) return l.form->bytes;
+        if (l.row_stride == 0 || d.numel() == 0) return d.numel() * 4;
+        return d.numel() / d[d.rank - 1] * l.row_stride * 4;
+    }
+    Span bytes(NodeId id) const { return {p_.place(id).at, p_.place(id).at + size(id)}; }
+
+    // The nodes by themselves: every operand comes before, places and layouts are ones there can be.
+    void check_nodes() {
+        for (NodeId id = 0; known(id); ++id) {
+            const core::ProgramNode& n = p_.node(id);
+            for (NodeId in : n.inputs)
+                if (!known(in) || in >= id) complain("node {} reads node {}, which does not come before it", id, in);
+            if (const std::int64_t apart = p_.layout(id).row_stride; apart != 0)
+                if (n.dims.rank < 1 || apart < n.dims[n.dims.rank - 1])
+                    complain("node {}: rows {} apart are too near for {}", id, apart, n.dims.text());
+            if (n.op->runs == Runs::view && !(p_.place(id) == p_.place(origin(id))))
+                complain("node {} is a view and does not lie where its value lies", id);
+            if (n.op->runs == Runs::tensor &&
+                p_.layout(id).row_stride != p_.tensors.at(std::size_t(n.given)).row_stride)
+                complain("node {}: the rows of tensor '{}' lie otherwise", id, n.scope);
+            if (n.op->runs == Runs::tensor && !(p_.place(id) == core::Place{In::tensor, n.given}))
+                complain("node {} is tensor '{}' and lies elsewhere", id, n.scope);
+            if (n.op->runs == Runs::input && !(p_.place(id) == core::Place{In::input, n.given}))
+                complain("node {} is input '{}' and lies elsewhere", id, n.scope);
+            if (p_.place(id).in == In::slab && size(id) > 0) check_place(fmt::format("node {}", id), bytes(id));
+        }
+    }
+
+    void check_place(const std::string& what, Span s) {
+        if (s.begin % 64 != 0) complain("{} lies at {}, which is not aligned", what, s.begin);
+        if (s.begin < 0 || s.end > p_.slab_bytes) complain("{} lies outside the slab", what);
+    }
+
+    void count_makers() {
+        for (std::size_t u = 0; u < p_.units.size(); ++u) {
+            if (p_.units[u].nodes.empty()) complain("unit {} is empty", u);
+            for (NodeId id : p_.units[u].nodes) {
+                if (!known(id)) {
+                    complain("unit {} names node {}, which there is not", u, id);
+                    continue;
+                }
+                if (made_by_[id] != kNobody)
+                    complain("node {} is computed twice, by units {} and {}", id, made_by_[id], u);
+                made_by_[id] = int(u);
+                if (given(id) || p_.runs(id) == Runs::view) complain("node {} is nothing to compute", id);
+            }
+        }
+    }
+
+    // Whatever leads to an output, the guard or an assignment; a claim's operands besides what its nodes read.
+    void find_needed() {
+        for (const auto& o : p_.outputs) needed_[o.node] = 1;
+        if (p_.guard >= 0) needed_[p_.guard] = 1;
+        for (NodeId id = NodeId(p_.nodes.size()); id-- > 0;) {
+            if (p_.runs(id) == Runs::assign) needed_[id] = 1;
+            if (!needed_[id]) {
+                complain("node {} ({}) is needed by nobody", id, p_.node(id).op->name);
+                continue;
+            }
+            for (NodeId in : p_.node(id).inputs) needed_[in] = 1;
+            if (const int u = made_by_[id]; u != kNobody)
+                for (NodeId in : p_.units[std::size_t(u)].operands) needed_[in] = 1;
+            const bool may_be_written_in = p_.runs(id) == Runs::constant || p_.runs(id) == Runs::view || given(id);
+            if (made_by_[id] == kNobody && !may_be_written_in)
+                complain("node {} ({}) is computed by no unit", id, p_.node(id).op->name);
+        }
+    }
+
+    void run(int u) {
+        const Unit& unit = p_.units[std::size_t(u)];
+        std::set<Read> all;
+        if (unit.kind == Unit::Kind::claim) {
+            for (NodeId in : unit.operands) all.insert({in, origin(in)});
+            check_claim(u);
+        } else {
+            for (NodeId id : unit.nodes)
+                for (NodeId in : p_.node(id).inputs)
+                    if (!within(unit, in)) all.insert({in, origin(in)});
+        }
+        if (unit.kind == Unit::Kind::group) check_group(u);
+        if (unit.kind == Unit::Kind::kernel) check_kernel(u);
+        for (const Read& r : all) read(u, r);
+        write(u, all);
+        for (NodeId id : unit.nodes) done_[id] = 1;
+    }
+
+    void check_claim(int u) {
+        const Unit& unit = p_.units[std::size_t(u)];
+        std::set<NodeId> wanted, offered;
+        for (NodeId in : unit.operands) offered.insert(p_.runs(in) == Runs::pack ? p_.node(in).inputs[0] : in);
+        for (std::size_t i = 0; i < unit.nodes.size(); ++i) {
+            const NodeId id = unit.nodes[i];
+            for (NodeId in : p_.node(id).inputs) {
+                if (within(unit, in)) continue;
+                wanted.insert(p_.runs(in) == Runs::pack ? p_.node(in).inputs[0] : in);
+            }
+            if (p_.runs(id) == Runs::assign) complain("unit {}: a claim holds assignment {}", u, id);
+            if (i > 0) {
+                const auto& in = p_.node(id).inputs;
+                if (std::find(in.begin(), in.end(), unit.nodes[i - 1]) == in.end())
+                    complain("unit {}: node {} of a claim does not follow the one before", u, id);
+            }
+            if (id == unit.nodes.back()) continue;
+            for (NodeId reader = id + 1; known(reader); ++reader)
+                for (NodeId in : p_.node(reader).inputs)
+                    if (in == id && !within(unit, reader)) complain("node {} of claim {} is read outside", id, u);
+        }
+        if (wanted != offered) complain("unit {}: the operands of a claim are not what its nodes read", u);
+    }
+
+    void check_kernel(int u) {
+        const Unit& unit = p_.units[std::size_t(u)];
+        if (unit.nodes.size() != 1) complain("unit {}: a kernel of {} nodes", u, unit.nodes.size());
+        if (p_.runs(unit.nodes[0]) == Runs::assign) complain("unit {}: a kernel assigns", u);
+    }
+
+    // Elementwise nodes of one size, sums of them to the same rows, assignments of that size; nothing reads what is
+    // only there when the group is done.
+    void check_group(int u) {
+        const Unit& unit = p_.units[std::size_t(u)];
+        if (unit.nodes.size() > core::freezing::kMostNodesInGroup)
+            complain("unit {}: a group of {} nodes", u, unit.nodes.size());
+        std::set<NodeId> before;
+        std::int64_t sums = -1;
+        for (NodeId id : unit.nodes) {
+            const core::ProgramNode& n = p_.node(id);
+            const bool row_sum = n.op->runs == Runs::row_sum;
+            for (NodeId in : n.inputs) {
+                if (!within(unit, origin(in))) continue;
+                if (!before.count(in)) complain("unit {}: node {} reads node {} before it is there", u, id, in);
+                if (p_.runs(in) != Runs::elementwise) complain("unit {}: node {} reads the end of its group", u, id);
+            }
+            before.insert(id);
+            if (row_sum) {
+                if (sums >= 0 && sums != n.dims.numel()) complain("unit {}: sums over different rows", u);
+                sums = n.dims.numel();
+                if (!within(unit, n.inputs[0]) || !(p_.dims(n.inputs[0]) == unit.space) || !trailing(id))
+                    complain("unit {}: node {} is no sum over the ends of its group's rows", u, id);
+                continue;
+            }
+            if (n.op->runs != Runs::elementwise && n.op->runs != Runs::assign && n.op->runs != Runs::constant)
+                complain("unit {}: node {} ({}) is nothing for a group", u, id, n.op->name);
+            if (!(n.dims == unit.space)) complain("unit {}: node {} is not of its group's size", u, id);
+        }
+    }
+
+    bool trailing(NodeId id) const {
+        const core::Dims in = p_.dims(p_.node(id).inputs[0]);
+        const core::Dims& axes = core::Attributes(p_.node(id).attributes).integers("axes");
+        std::set<std::int64_t> summed;
+        for (int i = 0; i < axes.rank; ++i) summed.insert(axes[i] < 0 ? axes[i] + in.rank : axes[i]);
+        for (int i = 0; i < int(summed.size()); ++i)
+            if (!summed.count(in.rank - 1 - i)) return false;
+        return true;
+    }
+
+    void read(int u, const Read& r) {
+        ++found_.reads;
+        const Unit& unit = p_.units[std::size_t(u)];
+        const bool group = unit.kind == Unit::Kind::group;
+        const core::Layout& l = p_.layout(r.origin);
+        if (r.as != r.origin && !l.plain())
+            complain("unit {} sees node {} through a view, and its rows lie apart", u, r.origin);
+        const bool packs = unit.kind == Unit::Kind::kernel && p_.runs(unit.nodes[0]) == Runs::pack;
+        const bool strides = group || packs || (unit.kind == Unit::Kind::claim && unit.takes_strides);
+        if (l.row_stride != 0 && !strides) complain("unit {} reads node {} plain, and its rows lie apart", u, r.origin);
+        if (l.form && unit.kind != Unit::Kind::claim)
+            complain("unit {} reads node {}, which is in the library's form", u, r.origin);
+        if (p_.runs(r.origin) == Runs::input) return;
+        if (p_.runs(r.origin) == Runs::tensor) {
+            if (assigned_[r.origin] != kNobody)
+                complain("unit {} reads tensor '{}' after unit {} assigned it", u, p_.node(r.origin).scope,
+                         assigned_[r.origin]);
+            return;
+        }
+        if (p_.runs(r.origin) == Runs::constant && made_by_[r.origin] == kNobody) {
+            if (!group || r.as != r.origin)
+                complain("unit {} reads constant {}, which is nowhere in memory", u, r.origin);
+            return;
+        }
+        if (!done_[r.origin]) complain("unit {} reads node {}, which has not been computed", u, r.origin);
+        if (size(r.origin) == 0) return;
+        if (p_.place(r.origin).in != In::slab) complain("unit {} reads node {}, which has no place", u, r.origin);
+        else if (const NodeId other = slab_.holder_other_than(bytes(r.origin), r.origin); other != r.origin)
+            complain("unit {} reads node {}, and its place holds {}", u, r.origin, Slab::name(other));
+    }
+
+    void write(int u, const std::set<Read>& all) {
+        const Unit& unit = p_.units[std::size_t(u)];
+        Slab fresh; // what this unit writes
+        if (unit.scratch_bytes > 0) {
+            const Span scratch{unit.scratch_at, unit.scratch_at + unit.scratch_bytes};
+            check_place(fmt::format("the scratch of unit {}", u), scratch);
+            for (const Read& r : all)
+                if (p_.place(r.origin).in == In::slab && overlap(scratch, bytes(r.origin)))
+                    complain("unit {}: its scratch lies over node {}, which it reads", u, r.origin);
+            fresh.put(scratch, Slab::kScratch);
+        }
+        for (NodeId id : unit.nodes) {
+            if (p_.runs(id) == Runs::assign) {
+                assign(u, id);
+                continue;
+            }
+            if (unit.kind == Unit::Kind::claim && id != unit.nodes.back()) continue;
+            if (p_.place(id).in != In::slab) {
+                if (p_.place(id).in != In::nowhere) complain("node {} is computed and lies in no slab", id);
+                if (unit.kind != Unit::Kind::group && size(id) > 0)
+                    complain("node {} is computed and has no place", id);
+                continue;
+            }
+            if (size(id) == 0) continue;
+            ++found_.values;
+            check_written_layout(u, id);
+            for (const Read& r : all)
+                if (p_.place(r.origin).in == In::slab && overlap(bytes(id), bytes(r.origin)) && !in_place(unit, id, r))
+                    complain("unit {}: node {} is written over node {}, which it reads", u, id, r.origin);
+            if (const NodeId other = fresh.holder_other_than(bytes(id), Slab::kNothing); other != Slab::kNothing)
+                complain("unit {}: node {} is written over {}", u, id, Slab::name(other));
+            fresh.put(bytes(id), id);
+        }
+        slab_.put(fresh);
+    }
+
+    void check_written_layout(int u, NodeId id) {
+        const Unit& unit = p_.units[std::size_t(u)];
+        const core::Layout& l = p_.layout(id);
+        if (l.form && p_.runs(id) != Runs::pack) complain("unit {} makes node {} in the library's form", u, id);
+        if (l.row_stride == 0) return;
+        const bool walks = unit.kind == Unit::Kind::group && p_.runs(id) == Runs::elementwise;
+        if (!walks && !(unit.kind == Unit::Kind::claim && unit.takes_strides))
+            complain("unit {} makes node {}, and cannot put its rows apart", u, id);
+    }
+
+    // A tile is read and written back: the operand must be seen value by value, at that very place, by its own name.
+    bool in_place(const Unit& unit, NodeId id, const Read& r) const {
+        return unit.kind == Unit::Kind::group && p_.runs(id) == Runs::elementwise && r.as == r.origin &&
+               p_.place(id) == p_.place(r.origin) && p_.dims(r.origin) == unit.space && p_.dims(id) == unit.space &&
+               p_.layout(id) == p_.layout(r.origin);
+    }
+
+    void assign(int u, NodeId id) {
+        const Unit& unit = p_.units[std::size_t(u)];
+        const NodeId target = p_.node(id).inputs.at(0);
+        if (p_.runs(target) != Runs::tensor) return complain("unit {} assigns node {}, which is no tensor", u, target);
+        if (assigned_[target] != kNobody) complain("tensor '{}' is assigned twice", p_.node(target).scope);
+        assigned_[target] = u;
+        for (NodeId n : unit.nodes)
+            for (NodeId in : p_.node(n).inputs)
+                if (origin(in) == target && !within(unit, in) && (in != target || !(p_.dims(in) == unit.space)))
+                    complain("unit {} assigns tensor '{}' and reads it otherwise than value by value", u,
+                             p_.node(target).scope);
+        if (p_.guard < 0) return;
+        const NodeId guard = origin(p_.guard);
+        const bool computed = !given(guard) && made_by_[guard] != kNobody;
+        if (computed && (!done_[guard] || made_by_[guard] == u))
+            complain("unit {} assigns tensor '{}' before the guard is known", u, p_.node(target).scope);
+    }
+
+    void check_end() {
+        std::vector<std::pair<std::string, NodeId>> kept;
+        for (const auto& o : p_.outputs) kept.emplace_back("output '" + o.name + "'", o.node);
+        if (p_.guard >= 0) kept.emplace_back("the guard", p_.guard);
+        for (const auto& [what, id] : kept) {
+            const NodeId from = origin(id);
+            if (!p_.layout(from).plain()) complain("{} does not lie plain", what);
+            if (p_.runs(from) == Runs::tensor && assigned_[from] != kNobody && what != "the guard")
+                complain("{} is tensor '{}', which was assigned", what, p_.node(from).scope);
+            if (given(from) || size(from) == 0) continue;
+            if (p_.place(from).in != In::slab) complain("{} has no place", what);
+            else if (!done_[from]) complain("{} is never computed", what);
+            else if (const NodeId other = slab_.holder_other_than(bytes(from), from); other != from)
+                complain("{} is no longer there: its place holds {}", what, Slab::name(other));
+        }
+    }
+
+    const core::Program& p_;
+    core::PerNode<int> made_by_;
+    core::PerNode<char> needed_;
+    core::PerNode<int> assigned_; ///< of a tensor: the unit that overwrote it
+    core::PerNode<char> done_;
+    Slab slab_;
+    Findings found_;
+};
+
+inline Findings look_at(const core::Program& program) { return PlanChecker(program).look(); }
+
+} // namespace elbo::test
