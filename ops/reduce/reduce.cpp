@@ -156,7 +156,7 @@ struct Sum : WithoutTile {
     }
     static KernelFn kernel() { return sum_kernel; }
     static double of_constant(double value, const Dims& in, const Dims& out) {
-        return out.numel() == 0 ? value : value * (double(in.numel()) / double(out.numel()));
+        return in.numel() == 0 ? 0 : value * (double(in.numel()) / double(out.numel())); // not 0 * infinity
     }
     static std::vector<OpCase> cases() { return reduction_cases(true); }
 };

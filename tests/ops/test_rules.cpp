@@ -97,7 +97,7 @@ TEST_CASE("simplification: x beside a neutral number of a larger size is spread 
 }
 
 TEST_CASE("simplification: the sum of a constant is as many times the constant, over any axes, and 0 over none") {
-    for (double value : {0.5, -3.0, 0.0})
+    for (double value : {0.5, -3.0, 0.0, std::numeric_limits<double>::infinity()})
         for (const Dims& dims : {Dims{3, 5}, Dims{2, 3, 4}, Dims{0, 3}, Dims{3, 0}})
             for (int chosen = 0; chosen < 1 << dims.rank; ++chosen)
                 for (bool keep : {false, true}) {
