@@ -35,11 +35,13 @@ private:
     }
 
     void step() {
-        switch (below(10)) {
+        switch (below(12)) {
             case 0: return neutral();
             case 1: return sum_of_constant();
             case 2: return product();
             case 3: return twice();
+            case 4: return two_sums();
+            case 5: return spread_out();
             default: break;
         }
         static const std::vector<const Op*> all = tried_ops();
@@ -194,20 +196,20 @@ private:
         static const std::vector<std::int64_t> sizes{1, 2, 5, 8, 16, 17, 5, 256};
         const NodeId x = pick();
         std::int64_t m = one_of(sizes), k = one_of(sizes);
-        const std::int64_t n = one_in(3) ? m : one_of(sizes);
         if (dims(x).rank == 2) m = dims(x)[0], k = dims(x)[1];
+        const std::int64_t n = one_in(2) ? m : one_of(sizes); // square: a column is as long as a row
         if (m * n > kMostValues || m * k > kMostValues || k > 600) return;
         const NodeId a = dims(x).rank == 2 ? x : input({m, k}, {}, 0);
         const bool ta = one_in(4), tb = one_in(2), before = one_in(2);
         const NodeId left = ta ? input({k, m}, {}, 0) : a;
         const NodeId right =
             one_in(3) ? kept(tb ? Dims{n, k} : Dims{k, n}) : input(tb ? Dims{n, k} : Dims{k, n}, {}, 0);
-        const std::vector<Dims> biases{{n}, {1, n}, {m, 1}, {m, n}, {1}, {}, {n}};
+        const std::vector<Dims> biases{{n}, {1, n}, {m, 1}, {m, 1}, {m, n}, {1}, {}, {n}};
         const Dims bias = one_of(biases);
         const auto make = [&] { return one_in(3) ? exp(var(input(bias, {}, 0)) * 0.5) : var(leaf(bias)); };
         Var b = before ? make() : Var{};
         Var h = matmul(var(left), var(right), ta, tb) * (one_in(2) ? 1.0 : 0.1);
-        if (one_in(8)) keep(h.node);
+        if (one_in(3)) keep(h.node);
         if (!before) b = make();
         h = one_in(2) ? h + b : b + h;
         keep(h.node);
@@ -224,6 +226,25 @@ private:
         keep((a * b).node);
         keep((u - v).node);
         keep((a + b * v).node);
+    }
+
+    /// Elementwise readers may read through what only spreads out, as long as something else has the larger size.
+    void spread_out() {
+        const NodeId wide = spread(*ops::table().find("broadcast_to"));
+        if (wide < 0) return;
+        keep(sin(var(wide)).node);
+        keep((var(wide) * 0.5 + var(leaf(part_of(dims(wide))))).node);
+    }
+
+    /// Of one value, to different rows.
+    void two_sums() {
+        Var x = sin(var(pick()));
+        const int rank = dims(x.node).rank;
+        for (int trailing = 1; trailing < rank; ++trailing) {
+            Shape axes;
+            for (int i = 0; i < trailing; ++i) axes.push_back(rank - 1 - i);
+            keep((sum(x, axes) * 0.1).node);
+        }
     }
 
     /// Longer than a group may be, with more values alive at once than a few registers hold.
@@ -249,12 +270,20 @@ private:
         }
         for (NodeId s : states_)
             if (!one_in(3)) update(s);
+        if (one_in(5)) exchange();
+        if (one_in(2)) guard();
         request.assignments = r.assignments();
         for (NodeId id : outputs) request.outputs.push_back({"y" + std::to_string(request.outputs.size()), id});
-        if (one_in(2)) {
-            const NodeId total = sum_all(var(one_of(pool_)) * 0.01).node;
-            if (wild_ || tame(total, 1e4)) request.guard = total;
-        }
+    }
+
+    /// A number that must be finite; sometimes a state follows it.
+    void guard() {
+        const NodeId total = (sum_all(var(one_of(pool_))) * 0.01).node;
+        if (!wild_ && !tame(total, 1e4)) return;
+        request.guard = total;
+        if (!one_in(3)) return;
+        const NodeId s = kept({});
+        r.assign(s, (0.9 * var(s) + 0.1 * var(total)).node, {__FILE__, __LINE__});
     }
 
     std::vector<NodeId> gradients() {
@@ -277,6 +306,17 @@ private:
         else if (!same.empty() && one_in(2)) value = var(s) * 0.5 + var(one_of(same));
         else if (one_in(4)) value = var(s) - sum_all(var(s)) * 0.001;
         r.assign(s, value.node, {__FILE__, __LINE__});
+    }
+
+    /// States that go round: each becomes what another was, and some of it is read elsewhere.
+    void exchange() {
+        std::vector<NodeId> all;
+        for (int i = 2 + below(2); i > 0; --i) all.push_back(kept(space_.numel() > 0 ? space_ : Dims{3}));
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            Var next = var(all[(i + 1) % all.size()]);
+            r.assign(all[i], (one_in(3) ? next * 0.5 + sum_all(var(all[i])) * 0.01 : next).node, {__FILE__, __LINE__});
+        }
+        if (one_in(2)) pool_.push_back(all[0]);
     }
 
     int steps_;

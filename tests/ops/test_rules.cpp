@@ -96,6 +96,16 @@ TEST_CASE("simplification: x beside a neutral number of a larger size is spread 
             }
 }
 
+TEST_CASE("simplification: what reads an operand that was spread out keeps the larger size") {
+    for (const Dims& small : {Dims{}, Dims{5}, Dims{3, 1}, Dims{1, 5}}) {
+        CAPTURE(small.text());
+        Law law;
+        Var x = law.input("x", small), wide = broadcast_to(x, {3, 5}), c = law.input("c", {5});
+        law.check({exp(wide), wide * wide, wide + c, c - wide, where(greater(c, 0.0), wide, wide), sum_rows(sin(wide)),
+                   wide + law.input("m", {3, 5}), max_over(wide, {0}), broadcast_to(exp(wide), {2, 3, 5})});
+    }
+}
+
 TEST_CASE("simplification: the sum of a constant is as many times the constant, over any axes, and 0 over none") {
     for (double value : {0.5, -3.0, 0.0, std::numeric_limits<double>::infinity()})
         for (const Dims& dims : {Dims{3, 5}, Dims{2, 3, 4}, Dims{0, 3}, Dims{3, 0}})
@@ -140,6 +150,18 @@ TEST_CASE("claims: only a row that stands before its product is its bias; a colu
                 REQUIRE(claim != p->units.end());
                 CHECK(claim->label == (one.is_bias && before ? "matmul + bias + tanh" : "matmul"));
             }
+}
+
+TEST_CASE("claims: a product, or its sum with a bias, that two nodes read keeps what follows outside") {
+    for (bool summed : {false, true}) {
+        CAPTURE(summed);
+        Law law;
+        Var c = law.input("c", {6});
+        Var h = matmul(law.input("a", {5, 7}), law.input("b", {7, 6}));
+        if (summed) h = h + c;
+        const auto p = law.check({sum_all(tanh(h + c) * 0.5), sum_rows(square(max_over(h, {0}, true)))});
+        CHECK(p->units[0].label == (summed ? "matmul + bias" : "matmul"));
+    }
 }
 
 TEST_CASE("claims: what follows a convolution is its bias only when it is a value per channel") {
@@ -190,6 +212,13 @@ TEST_CASE("groups: many operands, many values alive at once and many sums of one
     }
 }
 
+TEST_CASE("groups: sums of one value over different axes, and of values that only one of them reads") {
+    Law law;
+    Var x = law.input("x", {4, 3, 7}), y = exp(x), z = y * x + 1.0;
+    law.check({sum(y, {2}), sum(y, {1, 2}), sum_keep(z, {2}), sum(z, {0}), sum(z, {1}), sum(z, {0, 2}), sum_all(z),
+               sum_keep(y * z, {-1, -2}), sum(sum(z, {2}) * 2.0, {1})});
+}
+
 TEST_CASE("tiles: a value that one instruction reads twice is given up once") {
     for (int kept = 1; kept < 6; ++kept) {
         CAPTURE(kept);
@@ -202,6 +231,33 @@ TEST_CASE("tiles: a value that one instruction reads twice is given up once") {
         for (Var v : alive) y = y * 3.0 - v;
         for (Var v : alive) y = y + sin(v);
         law.check({y});
+    }
+}
+
+TEST_CASE("guard: an update that keeps the guard itself does not run with it") {
+    for (bool fuse : {true, false}) {
+        CAPTURE(fuse);
+        Workbench run({}, {3}, 2, &backend("dnnl"));
+        core::Recording r(ops::table(), &run, "train");
+        Var x = r.input("x", {8}), mean = state(x, "mean", {}), all = state(x, "all", {8});
+        Var loss = sum_all(x) * 0.5, each = exp(x);
+        core::FreezeRequest request;
+        request.guard = loss.node;
+        assign(mean, 0.5 * mean + loss);
+        assign(all, all + each);
+        request.outputs = {{"loss", loss.node}, {"each", each.node}};
+        request.assignments = r.assignments();
+        request.fuse = fuse;
+        const Frozen p = core::freeze(r.tape, request, &backend("dnnl"));
+        CHECK(look_at(*p).text() == "");
+        const auto bound = backend("dnnl").bind(p, run.pointers(*p));
+        std::vector<float> values(8, 0.f);
+        const float* const pointers[] = {values.data()};
+        CHECK(bound->run({pointers, {}}));
+        values[3] = std::numeric_limits<float>::infinity();
+        CHECK_FALSE(bound->run({pointers, {}}));
+        CHECK(run.values("mean") == Doubles{0});
+        CHECK(run.values("all") == Doubles(8, 1.0));
     }
 }
 
