@@ -240,6 +240,7 @@ private:
     void two_sums() {
         Var x = sin(var(pick()));
         const int rank = dims(x.node).rank;
+        keep(x.node);
         for (int trailing = 1; trailing < rank; ++trailing) {
             Shape axes;
             for (int i = 0; i < trailing; ++i) axes.push_back(rank - 1 - i);

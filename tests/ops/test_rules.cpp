@@ -219,6 +219,31 @@ TEST_CASE("groups: sums of one value over different axes, and of values that onl
                sum_keep(y * z, {-1, -2}), sum(sum(z, {2}) * 2.0, {1})});
 }
 
+TEST_CASE("groups: a value that is summed is there until the end, whatever is computed after its last reader") {
+    for (std::int64_t width : {7, 513}) {
+        Law law;
+        Var x = law.input("x", {6, width}), summed = sin(x), y = cos(summed);
+        for (int i = 0; i < 6; ++i) y = tanh(y * 1.5 + 0.1 * i) - cos(y);
+        const auto p = law.check({sum_rows(summed), sum_rows(y)});
+        CHECK(p->units.size() == 1);
+    }
+}
+
+TEST_CASE(
+    "layouts: rows that lie apart are found by whoever reads them: spread out, after an activation, in a product") {
+    for (const char* activation : {"relu", "tanh", "sigmoid"}) {
+        CAPTURE(activation);
+        Law law;
+        Var c = law.input("c", {256}), x = law.input("x", {2, 4, 256});
+        Var h = matmul(law.input("a", {4, 5}), law.input("b", {5, 256})) + c;
+        Var hidden = law.r.var(law.r.emit(activation, std::array{h.node}, {}, {nullptr, 0}));
+        const auto p = law.check({matmul(hidden, law.input("d", {256, 3})), hidden + x, sum_rows(hidden * 2.0 + c)});
+        CHECK(std::any_of(p->units.begin(), p->units.end(), [&](auto& u) {
+            return u.kind == core::Unit::Kind::claim && p->layout(u.nodes.back()).row_stride == 272;
+        }));
+    }
+}
+
 TEST_CASE("tiles: a value that one instruction reads twice is given up once") {
     for (int kept = 1; kept < 6; ++kept) {
         CAPTURE(kept);

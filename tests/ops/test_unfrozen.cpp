@@ -19,12 +19,12 @@ struct Tried {
 
 /// A model with the parts it names by itself, but for those that are given.
 std::vector<Chosen> plain(const std::string& model, const std::string& encoder = "mlp",
-                          const std::string& prior = "standard_normal") {
+                          const std::string& prior = "standard_normal", std::int64_t hidden = 8) {
     std::vector<Chosen> out{small("model", model)};
     for (const auto& used : roles_of(model)) {
         const bool own = used.role == used.kind;
         const std::string name = own && used.kind == "encoder" ? encoder : used.kind == "prior" ? prior : used.fallback;
-        out.push_back(small(used.kind, name, used.role));
+        out.push_back(small(used.kind, name, used.role, hidden));
         if (name == "conv")
             out.back().values = {{"channels", widths({4, 6})}, {"features", std::int64_t(16)}, {"batch_norm", true}};
         if (name == "lstm") out.back().values = {{"width", std::int64_t(10)}};
@@ -36,7 +36,7 @@ std::vector<Tried> all_models() {
     const Dims row{7}, wide{256}, image{6, 4, 1};
     return {{"ae", plain("ae"), row},
             {"vae", plain("vae"), row},
-            {"vae, 256 wide", plain("vae"), wide},
+            {"vae, 256 wide", plain("vae", "mlp", "standard_normal", 256), wide},
             {"vamp", plain("vae", "mlp", "vamp"), row},
             {"laplace", plain("vae", "mlp", "laplace"), row},
             {"cvae", plain("cvae"), row},
