@@ -11,20 +11,22 @@ struct Cvae : Model {
     }
 
     Var objective(Var x) const override {
-        auto posterior = the<Posterior>(x);
-        auto prior = the<Prior>(x);
         const Vars q = code(x);
-        Var z = posterior.sample(q);
-        Var reconstruction = the<Likelihood>(x).nll(decoded(z), flatten(x));
-        const auto closed = prior.kl(posterior.family(), q);
-        Var kl = closed ? *closed : posterior.log_prob(q, z) - prior.log_prob(z);
-        term("reconstruction", reconstruction, bound_term);
-        term("kl", kl, closed ? bound_term : bound_term | estimated_term);
-        return reconstruction + beta(x) * kl;
+        Var z = the<Posterior>(x).sample(q);
+        const Bound b = bound(x, q, z, decoded(z));
+        b.report();
+        return b.reconstruction + beta(x) * b.kl;
     }
     Var encode(Var x) const override { return the<Posterior>(x).mean(code(x)); }
     Var reconstruct(Var x) const override { return the<Likelihood>(x).mean(decoded(encode(x))); }
     Var sample(Var like) const override { return the<Likelihood>(like).mean(decoded(the<Prior>(like).sample(like))); }
+    /// At the mean code.
+    Var score(Var x) const override {
+        const Vars q = code(x);
+        Var z = the<Posterior>(x).mean(q);
+        const Bound b = bound(x, q, z, decoded(z));
+        return b.reconstruction + b.kl;
+    }
 
 private:
     /// What is seen, with the class behind it: [B, n] -> [B, n + classes].

@@ -13,27 +13,29 @@ struct Factor : Model {
     }
 
     Var objective(Var x) const override {
-        auto posterior = the<Posterior>(x);
-        auto prior = the<Prior>(x);
         const Vars q = code(x);
-        Var z = posterior.sample(q);
-        Var reconstruction = the<Likelihood>(x).nll(the<Decoder>(x).raw(z), flatten(x));
-        const auto closed = prior.kl(posterior.family(), q);
-        Var kl = closed ? *closed : posterior.log_prob(q, z) - prior.log_prob(z);
+        Var z = the<Posterior>(x).sample(q);
+        const Bound b = bound(x, q, z, the<Decoder>(x).raw(z));
+        b.report();
         Var correlation = log_odds(z);
-        term("reconstruction", reconstruction, bound_term);
-        term("kl", kl, closed ? bound_term : bound_term | estimated_term);
         term("total_correlation", correlation, estimated_term);
         // Cross-entropy of "from one row" against "from different rows"; no gradient to the autoencoder.
         Var still = stop_gradient(z);
         also_minimise("critic_loss", 0.5 * (softplus(-log_odds(still)) + softplus(log_odds(mixed(still)))),
                       "critic model");
-        return reconstruction + kl + gamma(x) * correlation;
+        return b.reconstruction + b.kl + gamma(x) * correlation;
     }
     Var encode(Var x) const override { return the<Posterior>(x).mean(code(x)); }
     Var reconstruct(Var x) const override { return the<Likelihood>(x).mean(the<Decoder>(x).raw(encode(x))); }
     Var sample(Var like) const override {
         return the<Likelihood>(like).mean(the<Decoder>(like).raw(the<Prior>(like).sample(like)));
+    }
+    /// The bound at the mean code.
+    Var score(Var x) const override {
+        const Vars q = code(x);
+        Var z = the<Posterior>(x).mean(q);
+        const Bound b = bound(x, q, z, the<Decoder>(x).raw(z));
+        return b.reconstruction + b.kl;
     }
 
 private:

@@ -114,6 +114,38 @@ struct Greater : Binary<Greater> {
     static double f(double a, double b) { return a > b ? 1 : 0; }
     static void gradient(Adjoint& a) { no_gradient(a); }
 };
+struct BernoulliNll : Binary<BernoulliNll> {
+    static constexpr auto name = "bernoulli_nll";
+    static HWY_INLINE auto simd(auto d, auto l, auto x) {
+        const auto certain = hn::NegMulAdd(l, x, hn::Max(l, hn::Zero(d)));
+        return KeepNan(d, l, hn::Add(certain, SafeSoftplus(d, hn::Neg(hn::Abs(l)))));
+    }
+    static double f(double l, double x) {
+        return std::isnan(l) ? l : std::max(l, 0.0) - l * x + std::log1p(std::exp(-std::fabs(l)));
+    }
+    static void gradient(Adjoint& a) {
+        a.give(0, mul_or_zero(a.g, sigmoid_minus(a.x(0), a.x(1))));
+        a.give(1, -mul_or_zero(a.g, a.x(0)));
+    }
+};
+// With s = sigmoid(-|l|), which keeps its digits: (1 - x) - s above 0, s - x below.
+struct SigmoidMinus : Binary<SigmoidMinus> {
+    static constexpr auto name = "sigmoid_minus";
+    static HWY_INLINE auto simd(auto d, auto l, auto x) {
+        const auto s = SafeSigmoid(d, hn::Neg(hn::Abs(l)));
+        const auto above = hn::Sub(hn::Sub(hn::Set(d, 1.f), x), s);
+        return hn::IfThenElse(hn::Gt(l, hn::Zero(d)), above, hn::Sub(s, x));
+    }
+    static double f(double l, double x) {
+        const double s = 1 / (1 + std::exp(std::fabs(l)));
+        return l > 0 ? (1 - x) - s : s - x;
+    }
+    static void gradient(Adjoint& a) {
+        Var s = sigmoid(a.x(0));
+        a.give(0, mul_or_zero(a.g, s * sigmoid(-a.x(0))));
+        a.give(1, -a.g);
+    }
+};
 struct Where : Ternary<Where> {
     static constexpr auto name = "where";
     static constexpr std::array domains{Domain{Domain::Of::zero_or_one}, Domain{}};
@@ -126,7 +158,7 @@ struct Where : Ternary<Where> {
         a.give(2, where(a.x(0), 0.0, a.g));
     }
 };
-using Ops = OpList<Add, Sub, Mul, Div, MulOrZero, DivOrZero, Max, Min, Greater, Where>;
+using Ops = OpList<Add, Sub, Mul, Div, MulOrZero, DivOrZero, Max, Min, Greater, BernoulliNll, SigmoidMinus, Where>;
 
 auto OpTiles() { return TilesOf(Ops{}); }
 

@@ -1,10 +1,11 @@
 #include <elbo/plugin.hpp>
 using namespace elbo;
 
-/// Bernoulli on logits: -log p(x) = softplus(l) - l x. Grey targets in (0, 1) leave a floor of their entropy.
+/// Bernoulli on logits: -log p(x) = max(l, 0) - l x + log(1 + exp(-|l|)), exact where the model is certain. Grey
+/// targets in (0, 1) leave a floor of their entropy.
 struct Bernoulli : Likelihood {
     std::vector<double> support() const override { return {0, 1}; }
-    Var nll(Var logits, Var x) const override { return sum_rows(softplus(logits) - logits * x); }
+    Var nll(Var logits, Var x) const override { return sum_rows(bernoulli_nll(logits, x)); }
     Var mean(Var logits) const override { return sigmoid(logits); }
     Var sample(Var logits) const override { return greater(sigmoid(logits), uniform_like(logits)); }
 };

@@ -1,7 +1,8 @@
 #include <elbo/plugin.hpp>
 using namespace elbo;
 
-/// Squared error, (x - mu)^2 summed over the values. Not a log density: bounds made with it are not comparable.
+/// Squared error, (x - mu)^2 summed over the values, without the 1/2 that the negative log density of a Gaussian of
+/// variance 1 has: it weighs twice as much against a KL. Not a log density: bounds made with it are not comparable.
 struct Mse : Likelihood {
     std::string reduction = "sum";
     void parameters(auto& p) {
@@ -19,4 +20,6 @@ struct Mse : Likelihood {
     Var mean(Var raw) const override { return raw; }
     Var sample(Var raw) const override { return raw; }
 };
-ELBO_PLUGIN("likelihood_mse", "1.0.0", "likelihood/mse") { plugin.add<Mse>("mse", "squared error"); }
+ELBO_PLUGIN("likelihood_mse", "1.0.0", "likelihood/mse") {
+    plugin.add<Mse>("mse", "squared error, summed; twice a unit Gaussian's");
+}

@@ -188,10 +188,14 @@ inline Var cos(In x) { return detail::emit("cos", x); }
 inline Var tanh(In x) { return detail::emit("tanh", x); }
 inline Var sigmoid(In x) { return detail::emit("sigmoid", x); }   ///< 1 / (1 + exp(-x))
 inline Var softplus(In x) { return detail::emit("softplus", x); } ///< log(1 + exp(x)), no overflow
-inline Var relu(In x) { return detail::emit("relu", x); }         ///< max(x, 0); gradient 0 at 0
+/// -log p(x) of a coin with these logits, value by value: max(l, 0) - l x + log(1 + exp(-|l|)).
+inline Var bernoulli_nll(In logits, In x) { return detail::emit("bernoulli_nll", {logits, x}); }
+/// sigmoid(l) - x, exact where the two are nearly the same.
+inline Var sigmoid_minus(In l, In x) { return detail::emit("sigmoid_minus", {l, x}); }
+inline Var relu(In x) { return detail::emit("relu", x); } ///< max(x, 0); gradient 0 at 0
 /// x, but no gradient flows through it.
 inline Var stop_gradient(In x) { return detail::emit("stop_gradient", x); }
-/// x kept within [low, high]; no gradient outside.
+/// x kept within [low, high]; the gradient flows within, at the borders too, and not outside.
 inline Var clamp(In x, double low, double high) {
     detail::Inside caller(x.site);
     return min(max(x, low), high);

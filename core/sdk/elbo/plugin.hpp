@@ -13,4 +13,5 @@
 #include "kinds.hpp"
 #include "parameters.hpp"
 
+#include "bound.hpp"
 #include "entry.hpp"
