@@ -4,6 +4,7 @@
 #include <array>
 #include <cassert>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -28,9 +29,13 @@ struct Dims {
 
     std::int64_t operator[](int i) const { return d[std::size_t(i)]; }
     std::int64_t& operator[](int i) { return d[std::size_t(i)]; }
+    /// The largest number there is, where the product does not fit.
     std::int64_t numel() const {
         std::int64_t n = 1;
-        for (int i = 0; i < rank; ++i) n *= d[std::size_t(i)];
+        for (int i = 0; i < rank; ++i)
+            if (d[std::size_t(i)] == 0) return 0;
+        for (int i = 0; i < rank; ++i)
+            if (__builtin_mul_overflow(n, d[std::size_t(i)], &n)) return std::numeric_limits<std::int64_t>::max();
         return n;
     }
     /// Values per row: the product of all dimensions but the first.

@@ -4,6 +4,7 @@
 
 #include <exception>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace elbo::core {
@@ -34,6 +35,11 @@ private:
     Exit code_;
     std::string message_, where_, text_;
     std::vector<std::string> notes_;
+};
+
+/// A file that is not what it was when it was written, or never was one of its kind.
+struct Damaged : Error {
+    Damaged(std::string what, std::string where) : Error(Exit::data, std::move(what), std::move(where)) {}
 };
 
 /// "; did you mean 'x'?" when one of the known names is close to `given`, else "".

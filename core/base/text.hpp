@@ -5,16 +5,24 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <vector>
 
 namespace elbo::core {
 
-/// The number the whole text is, in C's notation in any locale; nothing when it is none or does not fit.
+/// Whether a number in C's notation that does not fit its type is too small, not too large.
+bool is_tiny(std::string_view number);
+
+/// The number the whole text is, in C's notation in any locale; nothing when it is none or does not fit. A real number
+/// too small for its type is 0.
 template <class Number>
 std::optional<Number> parse_number(std::string_view text) {
     Number v{};
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), v);
-    if (error != std::errc() || end != text.data() + text.size()) return {};
+    if (end != text.data() + text.size()) return {};
+    if constexpr (std::is_floating_point_v<Number>)
+        if (error == std::errc::result_out_of_range && is_tiny(text)) return text[0] == '-' ? -Number(0) : Number(0);
+    if (error != std::errc()) return {};
     return v;
 }
 
@@ -28,6 +36,11 @@ std::vector<std::string> words_of(std::string_view text);
 bool valid_name(std::string_view name);
 /// Of a tensor within its scope, or a scope: letters, digits, '_' and '.'; not empty.
 bool valid_tensor_name(std::string_view name);
+
+/// Whether the bytes are UTF-8, without overlong forms, surrogates and what lies beyond U+10FFFF.
+bool valid_utf8(std::string_view bytes);
+/// How deep brackets and braces nest, those in strings counted too: an upper bound for parsers that recurse.
+int nesting(std::string_view text);
 
 /// '-' and '_' are the same in names: "fashion-mnist" is fashion_mnist.
 std::string canonical_name(std::string name);

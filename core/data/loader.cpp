@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "core/base/machine.hpp"
 #include "core/base/philox.hpp"
 
 namespace elbo::core {
@@ -14,16 +15,19 @@ void shuffle_rows(std::uint64_t seed, std::uint64_t epoch, std::vector<std::int6
 }
 
 Loader::Loader(const Rows& rows, std::int64_t batch, std::uint64_t seed, std::uint64_t epoch, std::int64_t first,
-               const std::vector<std::string>& fields)
+               const std::vector<std::string>& fields, bool drop_last)
     : rows_(rows), batch_(std::min(batch, rows.count(Split::train))),
-      per_epoch_((rows.count(Split::train) + batch_ - 1) / batch_), seed_(seed), epoch_(epoch), at_(first),
-      order_(std::size_t(rows.count(Split::train))) {
+      per_epoch_((rows.count(Split::train) + (drop_last ? 0 : batch_ - 1)) / batch_), seed_(seed), epoch_(epoch),
+      at_(first), order_(std::size_t(rows.count(Split::train))) {
     shuffle_rows(seed_, epoch_, order_);
     for (std::size_t i = 0; i < kSlots; ++i) {
         memory_.push_back(aligned_floats(batch_ * rows.values()));
         fields_.emplace_back(rows, fields, batch_);
     }
-    thread_ = std::thread([this] { work(); });
+    thread_ = std::thread([this] {
+        start_thread();
+        work();
+    });
 }
 
 Loader::~Loader() {

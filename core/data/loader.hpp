@@ -30,9 +30,9 @@ struct Batch {
 class Loader {
 public:
     /// Starts reading at batch `first` of `epoch` and goes on for ever.
-    /// fields: names of those that are read besides x.
+    /// fields: names of those that are read besides x. drop_last: rows that do not fill a batch are left out.
     Loader(const Rows& rows, std::int64_t batch, std::uint64_t seed, std::uint64_t epoch, std::int64_t first,
-           const std::vector<std::string>& fields = {});
+           const std::vector<std::string>& fields = {}, bool drop_last = false);
     ~Loader();
     Loader(const Loader&) = delete;
     Loader& operator=(const Loader&) = delete;

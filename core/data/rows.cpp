@@ -3,14 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
-#include <limits>
+#include <cstddef>
 #include <numeric>
 
 #include "core/base/philox.hpp"
 #include "core/base/text.hpp"
 #include "core/data/batches.hpp"
 #include "core/files/atomic.hpp"
+#include "core/host/outside.hpp"
 
 namespace elbo::core {
 
@@ -24,20 +26,29 @@ void each_chunk(const Rows& rows, Split split, F f) {
     for_batches(rows, split, 0, rows.count(split), kChunk, f);
 }
 
+// Tables can have a member for values that f32 would round; it came with interface 2.1.
+bool has_f64(const elbo_data& table) {
+    return table.size >= offsetof(elbo_data, read_f64) + sizeof table.read_f64 && table.read_f64;
+}
+
 } // namespace
 
-Rows::Rows(Part& data, const DataOptions& options, std::vector<float> center, std::vector<float> spread)
-    : part_(data), options_(options), center_(std::move(center)), spread_(std::move(spread)) {
+Rows::Rows(Part& data, const DataOptions& options, const Scaler& earlier) : part_(data), options_(options) {
     elbo_why why{sizeof(elbo_why), {}};
     info_.size = sizeof(elbo_rows);
-    if (!part_.info().table->data || part_.info().table->data->open(part_.self(), &info_, &why) != 0)
-        throw Error(Exit::data, why.text).note("while opening data '" + part_.info().name + "'");
+    {
+        const Outside outside(part_.label());
+        if (!part_.info().table->data || part_.info().table->data->open(part_.self(), &info_, &why) != 0)
+            throw Error(Exit::data, why.text).note("while opening data '" + part_.info().name + "'");
+    }
+    precise_ = has_f64(*part_.info().table->data);
     take_fields();
     split_rows();
     description_ = fmt::format("{}: {} train and {} test rows of {}", part_.info().name, count(Split::train),
                                count(Split::test), dims_.text());
     choose_scale();
-    if (options_.standardize) fit_standardize();
+    if (options_.standardize) fit_standardize(earlier);
+    find_reach();
     if (info_.count[ELBO_TEST] == 0)
         description_ += fmt::format("; test rows: {:g} of them, drawn with data.split-seed {}", options_.test_fraction,
                                     options_.split_seed);
@@ -52,7 +63,7 @@ void Rows::take_fields() {
             throw Error(Exit::data, fmt::format("field {} of data '{}' has no valid name, or too many dimensions", i,
                                                 part_.info().name));
         Field field{f.name, {}, f.kind, f.low, f.high, pieces(f.names ? f.names : "", ',')};
-        for (std::uint32_t k = 0; k < f.rank; ++k) field.dims.push(f.dims[k]);
+        for (std::uint32_t k = 0; k < f.rank; ++k) field.dims.push(std::max<std::int64_t>(f.dims[k], 0));
         if (field.dims.numel() < 1 || field.dims.numel() > kMostRowValues)
             throw Error(Exit::data, fmt::format("rows of {} cannot be trained on", field.dims.text()));
         if (i > 0) fields_.push_back(std::move(field));
@@ -94,62 +105,82 @@ void Rows::split_rows() {
     from_[ELBO_TEST] = ELBO_TRAIN;
 }
 
+// Over the training rows, as they are now.
+template <class Statistic>
+Statistic Rows::over_training(Statistic out) const {
+    std::vector<double> x;
+    std::vector<std::int64_t> which;
+    for (std::int64_t at = 0; at < count(Split::train); at += kChunk) {
+        which.resize(std::size_t(std::min(kChunk, count(Split::train) - at)));
+        std::iota(which.begin(), which.end(), at);
+        x.resize(which.size() * std::size_t(values()));
+        read_f64(Split::train, which, x.data());
+        out.add(x);
+    }
+    return out;
+}
+
 void Rows::choose_scale() {
     if (!(std::isfinite(low_) && std::isfinite(high_) && low_ <= high_))
         throw Error(Exit::data, fmt::format("data '{}' gives {}..{} as its range", part_.info().name, low_, high_));
-    const bool unit =
-        options_.scale == "unit" || (options_.scale == "auto" && dims_.rank >= 2 && (low_ < 0 || high_ > 1));
+    const bool image = dims_.rank >= 2, bytes = low_ == 0 && high_ == 255;
+    const bool unit = options_.scale == "unit" || (options_.scale == "auto" && image && (low_ < 0 || high_ > 1));
     if (!unit) {
         description_ += fmt::format(", values {:g}..{:g} as they are", low_, high_);
         return;
     }
-    offset_ = low_;
-    factor_ = high_ > low_ ? 1 / (high_ - low_) : 1;
-    description_ += fmt::format(", values {:g}..{:g} scaled to 0..1 (data.scale {})", low_, high_, options_.scale);
+    Ranges over(1);
+    if (image && bytes) over.add(std::array{low_, high_});
+    else over = over_training(Ranges(image ? 1 : std::size_t(values())));
+    scaling_.to_unit(over, options_.clip);
+    description_ += fmt::format(", values {:g}..{:g} scaled to 0..1{} (data.scale {})", low_, high_,
+                                image ? "" : " column by column over the training rows", options_.scale);
     low_ = 0;
     high_ = 1;
 }
 
-void Rows::fit_standardize() {
+void Rows::fit_standardize(const Scaler& earlier) {
     const auto d = std::size_t(values());
-    if (center_.empty()) {
-        std::vector<double> mean(d), square(d);
-        double seen = 0;
-        each_chunk(*this, Split::train, [&](std::int64_t, std::int64_t n, std::span<const float> x) {
-            for (std::int64_t r = 0; r < n; ++r) {
-                seen += 1;
-                for (std::size_t k = 0; k < d; ++k) { // Welford
-                    const double v = x[std::size_t(r) * d + k], change = v - mean[k];
-                    mean[k] += change / seen;
-                    square[k] += change * (v - mean[k]);
-                }
-            }
-        });
-        std::vector<float> center(d), spread(d);
-        for (std::size_t k = 0; k < d; ++k) {
-            const double deviation = std::sqrt(square[k] / seen);
-            center[k] = float(mean[k]);
-            spread[k] = deviation > 1e-12 ? float(deviation) : 1.f;
-        }
-        center_ = std::move(center);
-        spread_ = std::move(spread);
-    }
-    if (center_.size() != d || spread_.size() != d)
-        throw Error(Exit::data,
-                    fmt::format("the run was standardized over {} values, these rows have {}", center_.size(), d));
-    double low = std::numeric_limits<double>::infinity(), high = -low;
-    each_chunk(*this, Split::train, [&](std::int64_t, std::int64_t, std::span<const float> x) {
-        for (float v : x) low = std::min<double>(low, v), high = std::max<double>(high, v);
-    });
-    low_ = low;
-    high_ = high;
+    Scaler scaler = earlier.center.empty() ? over_training(Moments(d)).scaler() : earlier;
+    if (scaler.center.size() != d || scaler.spread.size() != d)
+        throw Error(Exit::data, fmt::format("the run was standardized over {} values, these rows have {}",
+                                            scaler.center.size(), d));
+    for (std::size_t k = 0; k < d; ++k)
+        if (!std::isfinite(scaler.center[k]) || !std::isfinite(scaler.spread[k]) || scaler.spread[k] <= 0)
+            throw Error(Exit::data,
+                        fmt::format("value {} of a row cannot be standardized with mean {} and deviation {}", k,
+                                    scaler.center[k], scaler.spread[k]));
+    scaling_.standardize(std::move(scaler));
+    const Ranges all = over_training(Ranges(1));
+    low_ = double(float(all.low[0])); // as the model sees them
+    high_ = double(float(all.high[0]));
     description_ += ", then standardized over the training rows";
 }
 
-void Rows::raw(std::uint32_t field, Split split, const std::int64_t* rows, std::int64_t n, float* out) const {
+// Test rows may lie beyond what was found over the training rows.
+void Rows::find_reach() {
+    reach_ = {low_, high_};
+    if (scaling_.changes_nothing() || (dims_.rank >= 2 && scaling_.is_plain())) return;
+    each_chunk(*this, Split::test, [&](std::int64_t, std::int64_t, std::span<const float> x) {
+        for (float v : x)
+            if (std::isfinite(v)) reach_ = {std::min<double>(reach_.first, v), std::max<double>(reach_.second, v)};
+    });
+    if (reach_.first < low_ || reach_.second > high_)
+        description_ += fmt::format("; test rows lie in {:.4g}..{:.4g}", reach_.first, reach_.second);
+}
+
+template <class Value>
+void Rows::raw(std::uint32_t field, Split split, const std::int64_t* rows, std::int64_t n, Value* out) const {
     elbo_why why{sizeof(elbo_why), {}};
-    if (part_.info().table->data->read(part_.self(), field, from_[int(split)], rows, n, out, &why) != 0)
-        throw Error(Exit::data, why.text).note("while reading data '" + part_.info().name + "'");
+    const elbo_data& table = *part_.info().table->data;
+    std::int32_t status = 0;
+    {
+        const Outside outside(part_.label());
+        if constexpr (std::is_same_v<Value, double>)
+            status = table.read_f64(part_.self(), field, from_[int(split)], rows, n, out, &why);
+        else status = table.read(part_.self(), field, from_[int(split)], rows, n, out, &why);
+    }
+    if (status != 0) throw Error(Exit::data, why.text).note("while reading data '" + part_.info().name + "'");
 }
 
 void Rows::read(const Field& field, Split split, std::span<const std::int64_t> rows, float* out) const {
@@ -160,34 +191,69 @@ void Rows::read(const Field& field, Split split, std::span<const std::int64_t> r
     }
 }
 
-void Rows::read(Split split, std::span<const std::int64_t> rows, float* out) const {
+// Calls f(rows of the set, how many, how many came before) for some rows at a time.
+template <class F>
+void Rows::in_pieces(Split split, std::span<const std::int64_t> rows, F f) const {
     constexpr std::size_t kAtOnce = 64;
-    const auto d = std::size_t(values());
-    const auto& index = index_[int(split)];
     std::int64_t which[kAtOnce];
     for (std::size_t at = 0; at < rows.size(); at += kAtOnce) {
         const std::size_t n = std::min(kAtOnce, rows.size() - at);
-        for (std::size_t i = 0; i < n; ++i) which[i] = index.at(std::size_t(rows[at + i]));
-        float* to = out + at * d;
-        raw(0, split, which, std::int64_t(n), to);
-        const float offset = float(offset_), factor = float(factor_);
-        if (offset != 0 || factor != 1)
-            for (std::size_t i = 0; i < n * d; ++i) to[i] = (to[i] - offset) * factor;
-        if (!center_.empty())
-            for (std::size_t i = 0; i < n * d; ++i) to[i] = (to[i] - center_[i % d]) / spread_[i % d];
-        float all = 0;
-        for (std::size_t i = 0; i < n * d; ++i) all += to[i] * 0; // NaN or infinity anywhere makes it NaN
-        if (all == 0) continue;
-        for (std::size_t i = 0; i < n * d; ++i)
-            if (!std::isfinite(to[i]))
-                throw Error(Exit::data, fmt::format("data '{}': value {} of row {} is {}", part_.info().name, i % d,
-                                                    which[i / d], to[i]));
+        for (std::size_t i = 0; i < n; ++i) which[i] = index_[int(split)].at(std::size_t(rows[at + i]));
+        f(which, std::int64_t(n), at);
     }
 }
 
+template <class Value>
+void Rows::must_be_finite(std::span<const Value> x, const std::int64_t* rows) const {
+    Value all = 0;
+    for (Value v : x) all += v * 0; // NaN or infinity anywhere makes it NaN
+    if (all == 0) return;
+    const auto d = std::size_t(values());
+    for (std::size_t i = 0; i < x.size(); ++i)
+        if (!std::isfinite(x[i]))
+            throw Error(Exit::data, fmt::format("data '{}': value {} of row {} is {}", part_.info().name, i % d,
+                                                rows[i / d], x[i]));
+}
+
+void Rows::read_f64(Split split, std::span<const std::int64_t> rows, double* out) const {
+    const auto d = std::size_t(values());
+    std::vector<float> narrow;
+    in_pieces(split, rows, [&](const std::int64_t* which, std::int64_t n, std::size_t before) {
+        const std::span<double> x(out + before * d, std::size_t(n) * d);
+        if (precise_) {
+            raw(0, split, which, n, x.data());
+        } else {
+            narrow.resize(x.size());
+            raw(0, split, which, n, narrow.data());
+            std::copy(narrow.begin(), narrow.end(), x.begin());
+        }
+        scaling_.apply(x, d);
+        must_be_finite(std::span<const double>(x), which);
+    });
+}
+
+void Rows::read(Split split, std::span<const std::int64_t> rows, float* out) const {
+    const auto d = std::size_t(values());
+    if (!scaling_.is_plain() || (precise_ && !scaling_.changes_nothing())) {
+        static thread_local std::vector<double> wide;
+        wide.resize(rows.size() * d);
+        read_f64(split, rows, wide.data());
+        std::copy(wide.begin(), wide.end(), out);
+        return;
+    }
+    in_pieces(split, rows, [&](const std::int64_t* which, std::int64_t n, std::size_t before) {
+        const std::span<float> x(out + before * d, std::size_t(n) * d);
+        raw(0, split, which, n, x.data());
+        scaling_.apply_plain(x);
+        must_be_finite(std::span<const float>(x), which);
+    });
+}
+
+std::vector<std::string> Rows::files() const { return pieces(info_.files ? info_.files : "", '\n'); }
+
 std::string Rows::hash() const {
     std::string all;
-    for (const auto& file : pieces(info_.files ? info_.files : "", '\n')) all += sha256_of_file(file);
+    for (const auto& file : files()) all += sha256_of_file(file);
     if (!all.empty()) return sha256(all);
     for (Split split : {Split::train, Split::test})
         each_chunk(*this, split, [&](std::int64_t, std::int64_t, std::span<const float> x) {

@@ -5,9 +5,11 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/dims.hpp"
+#include "core/data/scaling.hpp"
 #include "core/host/part.hpp"
 #include "core/host/settings.hpp"
 
@@ -18,13 +20,16 @@ enum class Split { train = ELBO_TRAIN, test = ELBO_TEST };
 /// Options that any data set takes.
 struct DataOptions {
     std::string scale = "auto";
-    bool standardize = false;
+    bool standardize = false, clip = false;
     double test_fraction = 0.1;
     std::int64_t split_seed = 1;
 
     void parameters(auto& p) {
-        p("scale", scale, "unit: the set's range to 0..1; auto: unit for images, none otherwise",
+        p("scale", scale,
+          "unit: the training rows' range to 0..1, of images as a whole, of tables column by column; auto: unit for "
+          "images, none otherwise",
           one_of("auto|unit|none"));
+        p("clip", clip, "with scale unit: test values beyond the training rows' range are cut to it");
         p("standardize", standardize, "each value to mean 0 and deviation 1 over the training rows");
         p("test_fraction", test_fraction, "of a set without a test split", fraction);
         p("split_seed", split_seed, "chooses these rows", not_negative);
@@ -44,16 +49,22 @@ struct Field {
 
 class Rows {
 public:
-    /// Opens the data set. Throws Error (data). `center` and `spread`, when not empty, are those of an earlier run
-    /// (standardize); else they are taken from the training rows.
-    Rows(Part& data, const DataOptions& options, std::vector<float> center = {}, std::vector<float> spread = {});
+    /// Opens the data set. Throws Error (data). What an earlier run standardized with is used again, when it is not
+    /// empty; else it is taken from the training rows.
+    Rows(Part& data, const DataOptions& options, const Scaler& earlier = {});
 
     const Dims& dims() const { return dims_; } ///< of one row
     std::int64_t values() const { return dims_.numel(); }
     std::int64_t count(Split split) const { return std::int64_t(index_[int(split)].size()); }
-    /// Smallest and largest value after scaling.
+    /// Smallest and largest value after scaling, of the training rows.
     double low() const { return low_; }
     double high() const { return high_; }
+    /// The same of all rows.
+    std::pair<double, double> reach() const { return reach_; }
+    /// Row i of a split, as the data set counts them: of its own split where it has one, else of all its rows.
+    std::int64_t number_in_set(Split split, std::int64_t i) const { return index_[int(split)].at(std::size_t(i)); }
+    /// Whether the test rows are the set's own, not drawn from its rows by the host.
+    bool has_own_test_rows() const { return from_[ELBO_TEST] == ELBO_TEST; }
     /// What rows have besides x.
     const std::vector<Field>& fields() const { return fields_; }
     /// nullptr when rows have none of that name.
@@ -68,15 +79,25 @@ public:
     const std::string& description() const { return description_; }
     /// SHA-256 over the files, or over the values where there are none.
     std::string hash() const;
-    const std::vector<float>& center() const { return center_; }
-    const std::vector<float>& spread() const { return spread_; }
+    /// What was read; none when the data is generated.
+    std::vector<std::string> files() const;
+    const Scaler& scaler() const { return scaling_.scaler(); }
 
 private:
     void take_fields();
     void split_rows();
     void choose_scale();
-    void fit_standardize();
-    void raw(std::uint32_t field, Split split, const std::int64_t* rows, std::int64_t n, float* out) const;
+    void fit_standardize(const Scaler& earlier);
+    void find_reach();
+    template <class Statistic>
+    Statistic over_training(Statistic out) const;
+    template <class F>
+    void in_pieces(Split split, std::span<const std::int64_t> rows, F f) const;
+    template <class Value>
+    void raw(std::uint32_t field, Split split, const std::int64_t* rows, std::int64_t n, Value* out) const;
+    template <class Value>
+    void must_be_finite(std::span<const Value> x, const std::int64_t* rows) const;
+    void read_f64(Split split, std::span<const std::int64_t> rows, double* out) const;
 
     Part& part_;
     DataOptions options_;
@@ -84,8 +105,10 @@ private:
     Dims dims_;
     std::vector<std::int64_t> index_[ELBO_SPLITS]; ///< our row -> row of the set's split `from_`
     int from_[ELBO_SPLITS] = {ELBO_TRAIN, ELBO_TEST};
-    double low_ = 0, high_ = 1, offset_ = 0, factor_ = 1;
-    std::vector<float> center_, spread_;
+    double low_ = 0, high_ = 1;
+    std::pair<double, double> reach_;
+    bool precise_ = false; ///< the set gives its values in f64 too
+    Scaling scaling_;
     std::vector<Field> fields_;
     std::string description_;
 };

@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/files/system.hpp"
+
 namespace elbo::core {
 
 /// One file being written: `<path>.tmp-<pid>` until commit() gives it its name. Every failure throws Error (failure)
@@ -32,14 +34,19 @@ private:
     void discard() noexcept;
 
     std::filesystem::path path_, temporary_;
-    int fd_ = -1;
+    Descriptor file_;
 };
 
 /// The whole of a file, with AtomicFile's promises and errors.
 void write_atomically(const std::filesystem::path& path, std::string_view bytes);
 
-/// All bytes of a file. Throws Error (data) when it cannot be read.
-std::string read_file(const std::filesystem::path& path);
+/// Flushes what was made, renamed or deleted in a folder; told once when it cannot be.
+void flush_folder(const std::filesystem::path& folder);
+/// Deletes the temporaries (files and folders) that processes which are gone have left in a folder.
+void sweep_temporaries(const std::filesystem::path& folder) noexcept;
+
+/// All bytes of a regular file. Throws Error (data) when it cannot be read or has more than `most` bytes.
+std::string read_file(const std::filesystem::path& path, std::int64_t most = std::int64_t(1) << 26);
 
 /// 64 lower-case hexadecimal digits.
 std::string sha256(std::string_view bytes);

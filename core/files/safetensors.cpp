@@ -1,25 +1,22 @@
 #include "core/files/safetensors.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <cassert>
-#include <cerrno>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
 #include <set>
-#include <system_error>
 #include <utility>
 
 #include "core/base/error.hpp"
 #include "core/files/atomic.hpp"
+#include "core/files/checksums.hpp"
 
 namespace elbo::core {
 
@@ -202,7 +199,8 @@ StoredTensor::StoredTensor(std::string n, const Dims& d, const std::uint8_t* p)
     : name(std::move(n)), dims(d), dtype("U8"), data(p), bytes(bytes_to_write(d, 1)) {}
 
 void write_safetensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors,
-                       const std::map<std::string, std::string>& metadata) {
+                       const std::map<std::string, std::string>& given) {
+    const auto metadata = with_checksums(tensors, given);
     auto refuse = [&](const std::string& why) {
         throw Error(Exit::failure, fmt::format("cannot write {}: {}", path.filename().string(), why), path.string());
     };
@@ -214,7 +212,7 @@ void write_safetensors(const std::filesystem::path& path, std::span<const Stored
     // ordered_json looks keys up one by one, which is quadratic; names are checked here and pushed unseen.
     auto& entries = header.get_ref<nlohmann::ordered_json::object_t&>();
     for (const auto& [key, value] : metadata) check_name(key);
-    if (!metadata.empty()) entries.emplace_back(kMetadata, metadata);
+    entries.emplace_back(kMetadata, metadata);
     std::set<std::string_view> names{kMetadata};
     std::int64_t end = 0;
     for (const auto& t : tensors) {
@@ -245,32 +243,16 @@ void write_safetensors(const std::filesystem::path& path, std::span<const Stored
     file.commit();
 }
 
-SafetensorsFile::SafetensorsFile(std::filesystem::path path) : path_(std::move(path)) {
-    // Without O_NONBLOCK, opening a pipe would wait for a writer.
-    fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd_ < 0)
-        throw Error(
-            Exit::data,
-            fmt::format("cannot read {}: {}", path_.filename().string(), std::generic_category().message(errno)),
-            path_.string());
-    try {
-        read_header();
-    } catch (...) {
-        ::close(fd_);
-        throw;
-    }
+SafetensorsFile::SafetensorsFile(std::filesystem::path path) : path_(std::move(path)), file_(open_regular(path_)) {
+    read_header();
 }
 
-SafetensorsFile::~SafetensorsFile() { ::close(fd_); }
-
 void SafetensorsFile::refuse(std::string what) const {
-    throw Error(Exit::data, "not a sound safetensors file: " + std::move(what), path_.string());
+    throw Damaged("not a sound safetensors file: " + std::move(what), path_.string());
 }
 
 void SafetensorsFile::read_header() {
-    struct stat status {};
-    if (::fstat(fd_, &status) != 0 || !S_ISREG(status.st_mode)) refuse("not a regular file");
-    const std::int64_t size = status.st_size;
+    const std::int64_t size = size_of(file_, path_);
     if (size < 8) refuse(fmt::format("{} bytes are too few for a header", size));
     std::uint64_t length = 0;
     read_at(0, &length, 8);
@@ -291,6 +273,9 @@ void SafetensorsFile::read_header() {
     }
     check_layout(8 + std::int64_t(length), size);
     for (std::size_t i = 0; i < tensors_.size(); ++i) by_name_.emplace(tensors_[i].name, i);
+    std::string problem;
+    sums_ = checksums_of(tensors_, metadata_, problem);
+    if (!problem.empty()) refuse(problem);
 }
 
 void SafetensorsFile::check_layout(std::int64_t data_begin, std::int64_t file_size) {
@@ -324,14 +309,22 @@ void SafetensorsFile::check_layout(std::int64_t data_begin, std::int64_t file_si
 void SafetensorsFile::read_at(std::int64_t offset, void* out, std::int64_t bytes) const {
     auto* to = static_cast<char*>(out);
     while (bytes > 0) {
-        const ssize_t got = ::pread(fd_, to, std::size_t(bytes), offset);
-        if (got < 0 && errno == EINTR) continue;
+        const ssize_t got = retried([&] { return ::pread(file_.get(), to, std::size_t(bytes), offset); });
         if (got <= 0)
             throw Error(Exit::data,
                         fmt::format("cannot read {}: {}", path_.filename().string(),
-                                    got < 0 ? std::generic_category().message(errno) : "it has become shorter"),
+                                    got < 0 ? reason(errno) : "it has become shorter"),
                         path_.string());
         to += got, offset += got, bytes -= got;
+    }
+}
+
+void SafetensorsFile::check_values() const {
+    if (sums_.empty()) return;
+    std::vector<char> values;
+    for (const TensorInfo& t : tensors_) {
+        values.resize(std::size_t(t.end - t.begin));
+        read_values(t, values.data());
     }
 }
 
@@ -342,9 +335,9 @@ const TensorInfo* SafetensorsFile::find(std::string_view name) const {
 
 const TensorInfo& SafetensorsFile::get(std::string_view name, std::string_view dtype) const {
     const TensorInfo* t = find(name);
-    if (!t) throw Error(Exit::data, fmt::format("there is no tensor '{}'", shown(name)), path_.string());
+    if (!t) throw Damaged(fmt::format("there is no tensor '{}'", shown(name)), path_.string());
     if (t->dtype != dtype)
-        throw Error(Exit::data, fmt::format("tensor '{}' is {}, not {}", shown(name), t->dtype, dtype), path_.string());
+        throw Damaged(fmt::format("tensor '{}' is {}, not {}", shown(name), t->dtype, dtype), path_.string());
     return *t;
 }
 
@@ -354,14 +347,22 @@ void SafetensorsFile::read_f32(std::string_view name, std::span<float> out) cons
         throw Error(Exit::data,
                     fmt::format("tensor '{}' is {}, which is not {} values", shown(name), t.dims.text(), out.size()),
                     path_.string());
-    read_at(t.begin, out.data(), t.end - t.begin);
+    read_values(t, out.data());
+}
+
+void SafetensorsFile::read_values(const TensorInfo& t, void* out) const {
+    read_at(t.begin, out, t.end - t.begin);
+    if (sums_.empty()) return;
+    const std::string sum = sha256({static_cast<const char*>(out), std::size_t(t.end - t.begin)});
+    if (sum != sums_[std::size_t(&t - tensors_.data())])
+        refuse(fmt::format("the values of tensor '{}' do not fit their checksum", shown(t.name)));
 }
 
 template <class T>
 std::vector<T> SafetensorsFile::read(std::string_view name, std::string_view dtype) const {
     const TensorInfo& t = get(name, dtype);
     std::vector<T> values(std::size_t(t.dims.numel()));
-    read_at(t.begin, values.data(), t.end - t.begin);
+    read_values(t, values.data());
     return values;
 }
 

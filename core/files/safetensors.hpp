@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/base/dims.hpp"
+#include "core/files/system.hpp"
 
 namespace elbo::core {
 
@@ -30,9 +31,9 @@ struct StoredTensor {
     std::int64_t bytes;
 };
 
-/// Writes the tensors in the given order; the data part begins on a multiple of 8 bytes. Throws Error (failure) when a
-/// name or a metadata key comes twice, is longer than 1000 bytes, is "__metadata__" or is not UTF-8, and as AtomicFile
-/// does; the file is written whole or not at all.
+/// Writes the tensors in the given order, with checksums (checksums.hpp); the data part begins on a multiple of 8
+/// bytes. Throws Error (failure) when a name or a metadata key comes twice, is longer than 1000 bytes, is
+/// "__metadata__" or is not UTF-8, and as AtomicFile does; the file is written whole or not at all.
 void write_safetensors(const std::filesystem::path& path, std::span<const StoredTensor> tensors,
                        const std::map<std::string, std::string>& metadata = {});
 
@@ -44,8 +45,9 @@ struct TensorInfo {
     std::int64_t begin = 0, end = 0; // bytes of the file
 };
 
-/// An open file. The constructor checks the whole header; values are read when asked for. Throws Error (data) with the
-/// path as its place. Reading is thread-safe.
+/// An open file, which stays readable when its name is deleted. The constructor checks the whole header, values are
+/// checked when they are read: against the file's checksums, where it has some. Throws Damaged with the path as its
+/// place. Reading is thread-safe.
 class SafetensorsFile {
 public:
     /// Throws when the file cannot be opened or is not sound: a header over 100 MB or beyond the end, JSON of another
@@ -54,7 +56,6 @@ public:
     explicit SafetensorsFile(std::filesystem::path path);
     SafetensorsFile(const SafetensorsFile&) = delete;
     SafetensorsFile& operator=(const SafetensorsFile&) = delete;
-    ~SafetensorsFile();
 
     const std::map<std::string, std::string>& metadata() const { return metadata_; }
     /// In the order of the header.
@@ -62,6 +63,8 @@ public:
     /// nullptr when there is none of that name.
     const TensorInfo* find(std::string_view name) const;
 
+    /// Reads all values against their checksums, where the file has some.
+    void check_values() const;
     /// Fills `out`, which must have as many values as the tensor. Throws when there is no such tensor, its dtype or its
     /// number of values is another, or the file has shrunk.
     void read_f32(std::string_view name, std::span<float> out) const;
@@ -76,14 +79,17 @@ private:
     std::vector<T> read(std::string_view name, std::string_view dtype) const;
     void read_header();
     void check_layout(std::int64_t data_begin, std::int64_t file_size);
+    /// All bytes of a tensor, compared with its checksum.
+    void read_values(const TensorInfo& t, void* out) const;
     void read_at(std::int64_t offset, void* out, std::int64_t bytes) const;
     [[noreturn]] void refuse(std::string what) const;
 
     std::filesystem::path path_;
-    int fd_ = -1;
+    Descriptor file_;
     std::map<std::string, std::string> metadata_;
     std::vector<TensorInfo> tensors_;
     std::map<std::string, std::size_t, std::less<>> by_name_;
+    std::vector<std::string> sums_;
 };
 
 } // namespace elbo::core

@@ -12,6 +12,8 @@ std::string place_text(elbo_site site) { return site.file ? fmt::format("{}:{}",
 
 namespace {
 
+constexpr std::int64_t kMostValues = std::int64_t(1) << 40;
+
 std::string listed(std::span<const Dims> dims, std::string_view between) {
     std::string s;
     for (const auto& d : dims) s.append(s.empty() ? "" : between).append(d.text());
@@ -55,6 +57,10 @@ NodeId Tape::emit_given(Runs how, const std::string& name, const Dims& dims, elb
 
 NodeId Tape::append(Node node, std::span<const NodeId> inputs, std::span<const Attribute> attributes, elbo_site site,
                     std::string_view scope) {
+    if (node.dims.numel() > kMostValues)
+        throw Error(Exit::plugin,
+                    fmt::format("{}: {} has more than {} values", node.op->name, node.dims.text(), kMostValues),
+                    place_text(site));
     node.first_input = std::uint32_t(inputs_.size());
     node.n_inputs = std::uint32_t(inputs.size());
     node.first_attribute = std::uint32_t(attributes_.size());

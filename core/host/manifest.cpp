@@ -4,12 +4,12 @@
 #include <fmt/format.h>
 
 #include <cstring>
-#include <fstream>
 #include <sstream>
 
 #include <elbo/abi.h>
 
 #include "core/base/error.hpp"
+#include "core/files/system.hpp"
 
 namespace elbo::core {
 
@@ -18,11 +18,9 @@ namespace {
 // Reads pieces of a file by offset; a piece that is not wholly inside is an absent one.
 class Bytes {
 public:
-    explicit Bytes(const std::filesystem::path& file) : in_(file, std::ios::binary), size_(0) {
-        in_.seekg(0, std::ios::end);
-        if (in_) size_ = std::uint64_t(in_.tellg());
+    explicit Bytes(const std::filesystem::path& path) : file_(open_regular(path)) {
+        size_ = std::uint64_t(size_of(file_, path));
     }
-    bool open() const { return in_.is_open(); }
     bool holds(std::uint64_t at, std::uint64_t n) const { return n <= size_ && at <= size_ - n; }
     template <class T>
     bool read(std::uint64_t at, T& out) {
@@ -30,16 +28,28 @@ public:
     }
     bool read(std::uint64_t at, void* out, std::uint64_t n) {
         if (!holds(at, n)) return false;
-        in_.clear();
-        in_.seekg(std::streamoff(at));
-        in_.read(static_cast<char*>(out), std::streamsize(n));
-        return bool(in_);
+        auto* to = static_cast<char*>(out);
+        while (n > 0) {
+            const ssize_t got = retried([&] { return ::pread(file_.get(), to, n, off_t(at)); });
+            if (got <= 0) return false;
+            to += got, at += std::uint64_t(got), n -= std::uint64_t(got);
+        }
+        return true;
     }
 
 private:
-    std::ifstream in_;
-    std::uint64_t size_;
+    Descriptor file_;
+    std::uint64_t size_ = 0;
 };
+
+Bytes opened(const std::filesystem::path& path) {
+    try {
+        return Bytes(path);
+    } catch (Error& e) {
+        e.set_code(Exit::plugin);
+        throw;
+    }
+}
 
 constexpr std::uint64_t kMostNoteBytes = 1 << 16;
 
@@ -79,8 +89,7 @@ std::optional<Manifest> read_manifest(const std::filesystem::path& path) {
         if (std::filesystem::exists(path, status)) return {};
         throw Error(Exit::plugin, "there is no such file", file);
     }
-    Bytes bytes(path);
-    if (!bytes.open()) throw Error(Exit::plugin, "cannot be read", file);
+    Bytes bytes = opened(path);
     Elf64_Ehdr header;
     if (!bytes.read(0, header) || std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return {};
     if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB) return {};

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "core/base/text.hpp"
+#include "core/host/outside.hpp"
 
 namespace elbo::core {
 
@@ -134,7 +135,10 @@ std::string ComponentInfo::label() const {
 }
 
 Part::Part(const ComponentInfo& info, const std::vector<NamedValue>& given, std::string role)
-    : info_(info), role_(role.empty() ? info.kind : std::move(role)) {
+    : info_(info), role_(role.empty() ? info.kind : std::move(role)),
+      label_(role_ == info.kind ? info.label()
+                                : fmt::format("{} '{}' ({} {})", role_, info.name,
+                                              std::filesystem::path(info.file).filename().string(), info.version)) {
     for (const auto& g : given) {
         if (info.find(g.name)) continue;
         std::vector<std::string> known;
@@ -160,22 +164,20 @@ Part::Part(const ComponentInfo& info, const std::vector<NamedValue>& given, std:
         raw.push_back(elbo::detail::value_of_fact(v.name.c_str(), facts.back()));
     }
     elbo_why why{sizeof(elbo_why), {}};
+    const Outside outside(label_, true);
     if (info.table->create(raw.data(), std::uint32_t(raw.size()), &self_, &why) != 0)
         throw Error(Exit::usage, why.text).note("while making " + info.label());
 }
 
 Part::~Part() {
-    if (self_) info_.table->destroy(self_);
-}
-
-std::string Part::label() const {
-    if (role_ == info_.kind) return info_.label();
-    return fmt::format("{} '{}' ({} {})", role_, info_.name, std::filesystem::path(info_.file).filename().string(),
-                       info_.version);
+    if (!self_) return;
+    const Outside outside(label_);
+    info_.table->destroy(self_);
 }
 
 std::optional<Fact> Part::property(const std::string& key) const {
     elbo_value v{};
+    const Outside outside(label_);
     if (info_.table->property(self_, key.c_str(), &v) != 0) return {};
     return elbo::detail::fact_of(v);
 }

@@ -93,7 +93,7 @@ public:
     const std::vector<NamedValue>& values() const { return values_; }
     const std::string& role() const { return role_; }
     /// "encoder 'mlp' (encoder_mlp.so 1.0.0)", with the role it has.
-    std::string label() const;
+    const std::string& label() const { return label_; }
     /// A fact it tells of itself; nothing when it does not know that key.
     std::optional<Fact> property(const std::string& key) const;
     /// The same, of the type it must have. Throws Error (plugin) when it says nothing or has another type.
@@ -108,7 +108,7 @@ public:
 
 private:
     const ComponentInfo& info_;
-    std::string role_;
+    std::string role_, label_;
     std::vector<NamedValue> values_;
     void* self_ = nullptr;
     std::unique_ptr<elbo_part> handle_;

@@ -7,6 +7,7 @@
 #include "core/base/philox.hpp"
 #include "core/base/text.hpp"
 #include "core/host/contract.hpp"
+#include "core/host/outside.hpp"
 
 namespace elbo::core {
 
@@ -235,6 +236,7 @@ std::vector<Var> Recording::call(Part& part, const std::string& method, std::spa
     std::uint32_t n = 0;
     {
         const Inside inside(*this, part, method, flags);
+        const Outside outside(part.label());
         if (part.info().table->call(part.self(), handle(), method.c_str(), argument, nodes.data(),
                                     std::uint32_t(nodes.size()), out.data(), std::uint32_t(out.size()), &n) != 0) {
             Error e = take_error("the plugin gave up without saying why");

@@ -61,6 +61,7 @@ public:
 
     Environment& environment() const;
     const std::string& purpose() const { return purpose_; }
+    std::int64_t rows() const { return rows_; }
     const std::vector<Term>& terms() const { return terms_; }
     const std::vector<Objective>& objectives() const { return objectives_; }
     const std::vector<Assignment>& assignments() const { return assignments_; }

@@ -11,6 +11,7 @@
 #include <elbo/plugin.hpp>
 #include "core/base/text.hpp"
 
+#include "core/host/outside.hpp"
 #include "core/host/recording.hpp"
 
 namespace elbo::core {
@@ -21,20 +22,20 @@ Registry::Registry() = default;
 Registry::~Registry() = default;
 
 void Registry::add_file(const fs::path& file) {
-    add(fs::absolute(file), true);
+    add(fs::absolute(file), true, false);
     std::error_code status;
     for (const auto& f : files_) // a file that is named is looked at whole, at once
         if (fs::equivalent(f->path, file, status)) load(*f);
 }
 
-void Registry::add_folder(const fs::path& folder) {
+void Registry::add_folder(const fs::path& folder, bool built_in) {
     std::error_code status;
     if (!fs::is_directory(folder, status)) throw Error(Exit::plugin, "there is no such plugin folder", folder.string());
     std::vector<fs::path> found;
-    for (const auto& entry : fs::directory_iterator(folder))
+    for (const auto& entry : fs::directory_iterator(folder, status))
         if (entry.path().extension() == ".so") found.push_back(fs::absolute(entry.path()));
     std::sort(found.begin(), found.end());
-    for (const auto& file : found) add(file, false);
+    for (const auto& file : found) add(file, false, built_in);
 }
 
 void Registry::add_default_places() {
@@ -47,13 +48,22 @@ void Registry::add_default_places() {
     // Beside the program in a build tree, in lib/elbo once installed.
     for (const fs::path& folder :
          {program.parent_path() / "plugins", program.parent_path().parent_path() / "lib" / "elbo"})
-        if (fs::is_directory(folder, status)) add_folder(folder);
+        if (fs::is_directory(folder, status)) add_folder(folder, true);
 }
 
-void Registry::add(const fs::path& path, bool named) {
+void Registry::add(const fs::path& path, bool named, bool built_in) {
     auto refuse = [&](const std::string& why) {
         if (named) throw Error(Exit::plugin, why, path.string());
         passed_over_.push_back(fmt::format("{}: {}", path.string(), why));
+    };
+    auto refuse_second = [&](const File& first, const std::string& part) {
+        if (!named)
+            return passed_over_.push_back(
+                fmt::format("{}: it provides {}, as {} does", path.string(), part, first.path.string()));
+        throw Error(Exit::plugin, fmt::format("two plugins provide {}", part))
+            .note(first.path.string())
+            .note(path.string())
+            .note("remove one, or rename the part");
     };
     std::optional<Manifest> manifest;
     try {
@@ -84,13 +94,11 @@ void Registry::add(const fs::path& path, bool named) {
         if (fs::equivalent(f->path, path, status)) return;
         for (const auto& part : manifest->provides)
             if (std::find(f->manifest.provides.begin(), f->manifest.provides.end(), part) != f->manifest.provides.end())
-                throw Error(Exit::plugin, fmt::format("two plugins provide {}", part))
-                    .note(f->path.string())
-                    .note(path.string())
-                    .note("remove one, or rename the part");
+                return refuse_second(*f, part);
     }
     auto file = std::make_unique<File>();
     file->path = path;
+    file->built_in = built_in;
     file->manifest = std::move(*manifest);
     files_.push_back(std::move(file));
 }
@@ -98,7 +106,7 @@ void Registry::add(const fs::path& path, bool named) {
 std::set<std::string> taken_names(const std::string& kind) {
     std::set<std::string> all{"name"};
     if (kind == DataSet::kind)
-        all.insert({"scale", "standardize", "test_fraction", "split_seed"}); // core/data/rows.hpp
+        all.insert({"scale", "standardize", "clip", "test_fraction", "split_seed"}); // core/data/rows.hpp
     return all;
 }
 
@@ -161,6 +169,8 @@ void Registry::load(File& file) {
     if (file.loaded) return;
     const std::string path = file.path.string();
     elbo::detail::host = host_table();
+    const std::string who = fmt::format("plugin '{}' ({})", file.manifest.name, path);
+    const Outside outside(who, true);
     void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!library) throw Error(Exit::plugin, fmt::format("does not load: {}", dlerror()), path);
     const auto* entry = static_cast<const elbo_entry*>(dlsym(library, "elbo_plugin"));

@@ -40,7 +40,7 @@ public:
     void add_file(const std::filesystem::path& file);
     /// Takes every plugin of a folder; other files are passed over, plugins of another version are kept aside and named
     /// when a part is not found. Throws Error (plugin) when the folder does not exist.
-    void add_folder(const std::filesystem::path& folder);
+    void add_folder(const std::filesystem::path& folder, bool built_in = false);
     /// ELBO_PLUGIN_PATH, then the folder beside the running program.
     void add_default_places();
 
@@ -56,16 +56,20 @@ public:
         std::filesystem::path path;
         Manifest manifest;
         bool loaded = false;
+        bool built_in = false; ///< found beside the program
         std::vector<std::unique_ptr<ComponentInfo>> components;
     };
     const std::vector<std::unique_ptr<File>>& files() const { return files_; }
-
-private:
-    void add(const std::filesystem::path& file, bool named);
+    /// Plugins that were refused in a scan, each with the reason.
+    const std::vector<std::string>& passed_over() const { return passed_over_; }
+    /// Loads a file's parts, once. Throws Error (plugin).
     void load(File& file);
 
+private:
+    void add(const std::filesystem::path& file, bool named, bool built_in);
+
     std::vector<std::unique_ptr<File>> files_;
-    std::vector<std::string> passed_over_; ///< plugins that were refused in a scan, with the reason
+    std::vector<std::string> passed_over_;
 };
 
 } // namespace elbo::core

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 
 #include "core/base/error.hpp"
@@ -60,6 +61,18 @@ std::vector<float> KeptTensor::values() const {
     std::vector<float> out(std::size_t(dims.numel()));
     each_row(*this, [&](float* row, std::int64_t at, std::int64_t n) { std::copy_n(row, n, out.data() + at); });
     return out;
+}
+
+std::int64_t KeptTensor::first_not_finite() const {
+    constexpr std::uint32_t kExponent = 0x7F800000;
+    std::int64_t found = -1;
+    each_row(*this, [&](float* row, std::int64_t at, std::int64_t n) {
+        std::uint32_t any = 0;
+        for (std::int64_t i = 0; i < n; ++i) any |= (std::bit_cast<std::uint32_t>(row[i]) & kExponent) == kExponent;
+        if (any == 0 || found >= 0) return;
+        found = at + (std::find_if_not(row, row + n, [](float v) { return std::isfinite(v); }) - row);
+    });
+    return found;
 }
 
 void KeptTensor::set(const float* values) {

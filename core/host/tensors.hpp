@@ -53,6 +53,8 @@ struct KeptTensor {
 
     /// All values, rows closed up.
     std::vector<float> values() const;
+    /// Number of the first value that is NaN or infinite; -1 when all are finite.
+    std::int64_t first_not_finite() const;
     /// Overwrites them with as many values, given without gaps.
     void set(const float* values);
 };

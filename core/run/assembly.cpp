@@ -15,11 +15,14 @@ void check_support(const Part& likelihood, const Rows& rows) {
     const auto support = likelihood.fact<std::vector<double>>("support");
     if (support.size() != 2) return;
     const double low = support[0], high = support[1];
-    if (rows.low() >= low && rows.high() <= high) return;
+    const auto [least, most] = rows.reach();
+    if (least >= low && most <= high) return;
     Error e(Exit::data, fmt::format("likelihood '{}' takes values in {:g}..{:g}, the data has {:g}..{:g}",
-                                    likelihood.info().name, low, high, rows.low(), rows.high()));
+                                    likelihood.info().name, low, high, least, most));
     e.note("data " + rows.description());
-    e.note("scale the data knowingly: --data.scale unit; or choose --likelihood gaussian");
+    if (rows.low() >= low && rows.high() <= high)
+        e.note("only test rows lie outside: cut them with --data.clip true, or choose --likelihood gaussian");
+    else e.note("scale the data knowingly: --data.scale unit; or choose --likelihood gaussian");
     throw e;
 }
 
@@ -46,21 +49,23 @@ Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& op
         if (choice.role == "data") a.data = std::move(part);
         else parts.push_back(std::move(part));
     }
-    a.rows = std::make_unique<Rows>(*a.data, config.data, scaler.center, scaler.spread);
+    a.rows = std::make_unique<Rows>(*a.data, config.data, scaler);
     for (const auto& p : parts)
         if (p->info().kind == "likelihood") check_support(*p, *a.rows);
     if (a.rows->count(Split::test) == 0 && (config.keep == "best" || config.patience > 0))
         throw Error(Exit::usage, fmt::format("{} needs test rows, and there are none",
                                              config.patience > 0 ? "--patience" : "--keep best"))
             .note("hold some out: --data.test-fraction 0.1");
-    const std::int64_t n = a.rows->count(Split::train), batch = std::min(config.batch, n);
+    const std::int64_t n = a.rows->count(Split::train), batch = std::min(config.batch, n),
+                       rest = config.drop_last ? 0 : n % batch;
     SessionSettings settings;
     settings.latent = config.latent;
     settings.data = a.rows->dims();
     settings.low = a.rows->low();
     settings.high = a.rows->high();
     settings.seed = std::uint64_t(config.seed);
-    settings.steps_per_epoch = (n + batch - 1) / batch;
+    settings.steps_per_epoch = n / batch + (rest > 0);
+    settings.batch = batch;
     settings.epochs = config.epochs;
     settings.average = config.average;
     for (const Field& f : a.rows->fields()) settings.fields.push_back({f.name, f.dims, f.classes()});
@@ -76,7 +81,7 @@ Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& op
     settings.notice = std::move(notice);
     a.session = std::make_unique<Session>(std::move(parts), settings, ops, backend, random_rows(*a.rows, config.seed));
     a.session->prepare(batch);
-    if (n % batch != 0) a.session->check("train", n % batch); // the last batch of an epoch
+    if (rest != 0) a.session->check("train", rest); // the last batch of an epoch
     return a;
 }
 

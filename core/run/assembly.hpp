@@ -19,13 +19,8 @@ struct Assembly {
     std::unique_ptr<Session> session;
 };
 
-/// What an earlier run standardized its data with; empty otherwise.
-struct Scaler {
-    std::vector<float> center, spread;
-};
-
-/// notice: takes a line for whoever waits. Throws Error: usage for parameters, data for rows that do not suit the
-/// likelihood, plugin for parts that do not fit.
+/// scaler: what an earlier run standardized its data with; empty otherwise. notice: takes a line for whoever waits.
+/// Throws Error: usage for parameters, data for rows that do not suit the likelihood, plugin for parts that do not fit.
 Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& ops, Backend& backend,
                   const Scaler& scaler = {}, std::function<void(const std::string&)> notice = {});
 

@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "core/base/machine.hpp"
 #include "core/data/rows.hpp"
 #include "core/host/part.hpp"
 #include "core/host/settings.hpp"
@@ -21,8 +20,9 @@ struct PartChoice {
 
 struct RunConfig {
     std::int64_t latent = 20, batch = 128, epochs = 10, seed = 1;
-    std::int64_t threads = default_threads();
+    std::int64_t threads = 0;
     std::int64_t checkpoint_every = 1;
+    bool drop_last = false;
     double average = 0;
     std::string keep = "last";
     std::int64_t patience = 0;
@@ -35,8 +35,9 @@ struct RunConfig {
         p("batch", batch, "rows per step", within(1, 1 << 20));
         p("epochs", epochs, "passes over the training rows", within(0, 1e9));
         p("seed", seed, "of weights, order and noise", not_negative);
-        p("threads", threads, "of the compute team; set it to what the machine has free", within(1, 1024));
+        p("threads", threads, "of the compute team; 0: as many as this process may use", within(0, 1024));
         p("checkpoint_every", checkpoint_every, "epochs between checkpoints", within(1, 1e9));
+        p("drop_last", drop_last, "leave the rows out of an epoch that do not fill a batch");
         p("average", average, "decay of a moving average of the weights, for all but training; 0: none", fraction);
         p("keep", keep, "which weights the run ends with: the last, or those of the smallest test loss",
           one_of("last|best"));

@@ -1,6 +1,9 @@
 #include "core/run/evaluation.hpp"
 
-#include <numeric>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
 
 #include "core/data/batches.hpp"
 #include "core/run/metrics.hpp"
@@ -20,9 +23,87 @@ const EvaluatedTerm* Evaluation::term(const std::string& name) const {
     return nullptr;
 }
 
+std::vector<std::string> Evaluation::warnings(const std::string& split) const {
+    constexpr std::size_t kMost = 3;
+    std::vector<std::string> out;
+    for (std::size_t i = 0; i < std::min(odd.size(), kMost); ++i)
+        out.push_back(
+            fmt::format("warning: {} row {} has the loss {} and is left out of the means; its largest value is "
+                        "{:g} (value {})",
+                        split, odd[i].row, odd[i].loss, odd[i].largest, odd[i].value));
+    if (odd.size() > kMost)
+        out.push_back(fmt::format("warning: {} more {} rows have no finite loss", odd.size() - kMost, split));
+    return out;
+}
+
 namespace {
 
-double total(std::span<const float> values) { return std::accumulate(values.begin(), values.end(), 0.0); }
+OddRow odd_row(const RowsInMemory& b, std::int64_t i, double loss) {
+    const auto x = b.x.subspan(std::size_t(i) * (b.x.size() / std::size_t(b.n)), b.x.size() / std::size_t(b.n));
+    const auto at = std::max_element(x.begin(), x.end(), [](float p, float q) { return std::fabs(p) < std::fabs(q); });
+    return {b.at + i, loss, at - x.begin(), double(*at)};
+}
+
+// Sums over the rows of a split whose loss is finite.
+class Sums {
+public:
+    Sums(Session& session, Evaluation& e) : session_(session), e_(e), spread_(session.settings().latent) {
+        for (const Term& t : session.terms()) {
+            e.terms.push_back({t.name, 0, t.is(ELBO_TERM_BOUND), t.is(ELBO_TERM_ESTIMATE), {}});
+            if (t.is(ELBO_TERM_PER_LATENT)) e.terms.back().latents.resize(std::size_t(session.settings().latent));
+        }
+    }
+
+    void add(const RowsInMemory& b, std::uint64_t step) {
+        const auto loss = session_.output("loss");
+        good_.clear();
+        for (std::int64_t i = 0; i < b.n; ++i) {
+            if (std::isfinite(loss[std::size_t(i)])) good_.push_back(std::size_t(i));
+            else e_.odd.push_back(odd_row(b, i, double(loss[std::size_t(i)])));
+        }
+        if (good_.empty() && (b.n > 1 || rows_ == 0))
+            throw Error(Exit::diverged,
+                        fmt::format("the loss of rows {}..{} is not finite: {}", b.at, b.at + b.n - 1,
+                                    session_.explain_non_finite("evaluate", b.x.data(), b.n, step, b.fields)));
+        e_.loss += total(loss);
+        e_.squared_error += total(session_.output("squared_error"));
+        for (EvaluatedTerm& t : e_.terms) {
+            t.value += total(session_.output(t.name));
+            if (t.latents.empty()) continue;
+            const auto each = session_.output(t.name + ".latents");
+            for (std::size_t row : good_)
+                for (std::size_t k = 0; k < t.latents.size(); ++k) t.latents[k] += each[row * t.latents.size() + k];
+        }
+        const auto code = session_.output("code");
+        const std::size_t l = code.size() / std::size_t(b.n);
+        for (std::size_t row : good_) spread_.add(code.subspan(row * l, l));
+        rows_ += double(good_.size());
+    }
+
+    void finish() {
+        e_.loss /= rows_;
+        e_.squared_error /= rows_;
+        for (EvaluatedTerm& t : e_.terms) {
+            t.value /= rows_;
+            for (double& v : t.latents) v /= rows_;
+        }
+        e_.code_variance = spread_.variance();
+        e_.active = spread_.active();
+    }
+
+private:
+    double total(std::span<const float> values) const {
+        double sum = 0;
+        for (std::size_t row : good_) sum += double(values[row]);
+        return sum;
+    }
+
+    Session& session_;
+    Evaluation& e_;
+    Spread spread_;
+    std::vector<std::size_t> good_;
+    double rows_ = 0;
+};
 
 } // namespace
 
@@ -30,34 +111,13 @@ Evaluation evaluate(Session& session, const Rows& rows, Split split, std::int64_
     Evaluation e;
     e.rows = rows.count(split);
     if (e.rows == 0) return e;
-    Spread spread(session.settings().latent);
-    double loss = 0, error = 0;
-    for (const Term& t : session.terms()) {
-        e.terms.push_back({t.name, 0, t.is(ELBO_TERM_BOUND), t.is(ELBO_TERM_ESTIMATE), {}});
-        if (t.is(ELBO_TERM_PER_LATENT)) e.terms.back().latents.resize(std::size_t(session.settings().latent));
-    }
+    Sums sums(session, e);
     std::uint64_t step = 0;
     for_batches(rows, session.fields(), split, 0, e.rows, batch, [&](const RowsInMemory& b) {
         session.run("evaluate", b.x.data(), b.n, ++step, b.fields);
-        loss += total(session.output("loss"));
-        error += total(session.output("squared_error"));
-        for (EvaluatedTerm& t : e.terms) {
-            t.value += total(session.output(t.name));
-            if (t.latents.empty()) continue;
-            const auto each = session.output(t.name + ".latents");
-            for (std::size_t i = 0; i < each.size(); ++i) t.latents[i % t.latents.size()] += each[i];
-        }
-        spread.add(session.output("code"));
+        sums.add(b, step);
     });
-    const double n = double(e.rows);
-    e.loss = loss / n;
-    e.squared_error = error / n;
-    for (EvaluatedTerm& t : e.terms) {
-        t.value /= n;
-        for (double& v : t.latents) v /= n;
-    }
-    e.code_variance = spread.variance();
-    e.active = spread.active();
+    sums.finish();
     return e;
 }
 

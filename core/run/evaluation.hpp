@@ -20,6 +20,14 @@ struct EvaluatedTerm {
     std::vector<double> latents; ///< mean of each latent, of a term that has one value per latent
 };
 
+/// A row that the model gives no finite loss for.
+struct OddRow {
+    std::int64_t row = 0;   ///< of the split
+    double loss = 0;        ///< NaN or infinite
+    std::int64_t value = 0; ///< which of its values is the largest in size
+    double largest = 0;     ///< that value, as the model sees it
+};
+
 /// What a split gives, per row in nats. z is a sample in the loss and its terms, the mean in squared_error and active.
 struct Evaluation {
     std::int64_t rows = 0;
@@ -28,14 +36,19 @@ struct Evaluation {
     double squared_error = 0;          ///< summed over values
     std::vector<double> code_variance; ///< of the mean code over the rows
     int active = 0;                    ///< latents whose variance is above 0.01 (Burda et al. 2016)
+    std::vector<OddRow> odd;           ///< rows whose loss is not finite; they are left out of all means
 
     /// The sum of the terms that are part of the bound; nothing when the model has none.
     std::optional<double> negative_elbo() const;
+    /// Lines about the odd rows of that split, for people; few however many there are.
+    std::vector<std::string> warnings(const std::string& split) const;
     /// nullptr when the model reports none of that name.
     const EvaluatedTerm* term(const std::string& name) const;
 };
 
-/// The whole split, in order, with the noise of batch i at step i: the same at every call.
+/// The whole split, in order, with the noise of batch i at step i: the same at every call. A row whose loss is not
+/// finite among rows whose loss is, is a matter of that row. Throws Error (diverged), naming the op, when no row of a
+/// batch has a finite loss.
 Evaluation evaluate(Session& session, const Rows& rows, Split split, std::int64_t batch);
 
 } // namespace elbo::core

@@ -1,15 +1,16 @@
 #include "core/run/folder.hpp"
 
+#include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include <nlohmann/json.hpp>
 
 #include "core/base/machine.hpp"
+#include "core/base/notice.hpp"
 #include "core/base/text.hpp"
 #include "core/files/atomic.hpp"
 
@@ -19,57 +20,120 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kContents[] = {"checkpoints", "pictures",    "model",     "metrics.csv", "log.txt",
-                                     "run.json",    "config.toml", "codes.npy", "scores.csv"};
+constexpr const char* kFolders[] = {"checkpoints", "pictures", "model"};
+// What a run makes; config.toml comes last, so that what is half deleted is still known for a run.
+constexpr const char* kFiles[] = {"metrics.csv", "log.txt", "run.json", "codes.npy", "scores.csv", "config.toml"};
+constexpr const char* kLock = "lock";
 
-void make_folder(const fs::path& folder) {
+void make_folder(const fs::path& folder, const fs::path& wanted = {}) {
     std::error_code status;
     fs::create_directories(folder, status);
-    if (status) throw Error(Exit::failure, "cannot make the folder: " + status.message(), folder.string());
+    if (status)
+        throw Error(Exit::failure, "cannot make the folder: " + status.message(),
+                    (wanted.empty() ? folder : wanted).string());
+}
+
+// Writing through a link would change something outside of the run.
+void refuse_links(const fs::path& run) {
+    std::error_code status;
+    for (const char* part : kFolders)
+        if (fs::is_symlink(run / part, status))
+            throw Error(Exit::data, fmt::format("{} is a symbolic link, and leads out of the run", part),
+                        (run / part).string());
+}
+
+// Nothing but what a run that was killed before it began may have left.
+bool is_stillborn(const fs::path& folder) {
+    std::error_code status;
+    for (const auto& entry : fs::directory_iterator(folder, status)) {
+        const std::string name = entry.path().filename().string();
+        const bool ours = name == kLock || name.find(".tmp-") != std::string::npos ||
+                          std::find(std::begin(kFolders), std::end(kFolders), name) != std::end(kFolders) ||
+                          std::find(std::begin(kFiles), std::end(kFiles), name) != std::end(kFiles);
+        if (!ours) return false;
+    }
+    return !status;
+}
+
+void refuse_to_replace(const fs::path& folder, bool overwrite) {
+    std::error_code status;
+    const bool is_run = is_there(folder / "config.toml");
+    if (is_run ? overwrite : fs::is_directory(folder, status) && is_stillborn(folder)) return;
+    Error e(Exit::usage, is_run ? "there is a run in this folder already" : "the folder exists and is not a run",
+            folder.string());
+    if (is_run)
+        e.note(fmt::format("continue it: model-runner resume {} --epochs N", folder.string()))
+            .note("or replace it: --overwrite");
+    throw e;
 }
 
 } // namespace
 
 Run Run::create(const fs::path& folder, const RunConfig& config, bool overwrite) {
+    const fs::path target = folder.filename().empty() ? folder.parent_path() : folder;
     std::error_code status;
-    if (fs::exists(folder, status)) {
-        const bool is_run = fs::exists(folder / "config.toml", status);
-        const bool empty = fs::is_directory(folder, status) && fs::is_empty(folder, status);
-        if (!empty && !(is_run && overwrite)) {
-            Error e(Exit::usage,
-                    is_run ? "there is a run in this folder already" : "the folder exists and is not a run",
-                    folder.string());
-            if (is_run)
-                e.note(fmt::format("continue it: model-runner resume {} --epochs N", folder.string()))
-                    .note("or replace it: --overwrite");
-            throw e;
+    const bool fresh = !is_there(target) || (fs::is_directory(target, status) && fs::is_empty(target, status));
+    if (!fresh) refuse_to_replace(target, overwrite);
+    if (target.has_parent_path()) make_folder(target.parent_path(), target);
+    sweep_temporaries(target.has_parent_path() ? target.parent_path() : ".");
+    if (fresh) {
+        // Made beside its place and moved there whole.
+        Run run(fs::path(target.string() + fmt::format(".tmp-{}", ::getpid())));
+        try {
+            run.fill(config);
+            if (retried([&] { return ::rename(run.folder_.c_str(), target.c_str()); }) == 0) {
+                run.folder_ = target;
+                flush_folder(target.has_parent_path() ? target.parent_path() : ".");
+                return run;
+            }
+        } catch (...) {
+            run.discard();
+            throw;
         }
-        if (is_run)
-            for (const char* part : kContents) fs::remove_all(folder / part, status);
+        run.discard(); // a folder that cannot be replaced, such as one where a disk is mounted
     }
-    Run run(folder);
-    try {
-        for (const char* part : {"pictures", "checkpoints", "model"}) make_folder(folder / part);
-        run.write_config(config);
-    } catch (...) {
-        run.discard();
-        throw;
-    }
+    refuse_links(target);
+    Run run(target);
+    make_folder(target);
+    run.lock("train");
+    for (const char* part : kFolders) fs::remove_all(target / part, status);
+    for (const char* file : kFiles)
+        if (std::string_view(file) != "config.toml") delete_file(target / file);
+    run.fill(config);
     return run;
+}
+
+void Run::fill(const RunConfig& config) {
+    make_folder(folder_);
+    if (!lock_) lock_ = std::make_shared<FileLock>(folder_ / kLock, "train");
+    for (const char* part : kFolders) make_folder(folder_ / part);
+    write_config(config);
 }
 
 void Run::discard() const {
     std::error_code status;
-    for (const char* part : kContents) fs::remove_all(folder_ / part, status);
+    for (const char* part : kFolders) fs::remove_all(folder_ / part, status);
+    for (const char* file : kFiles) delete_file(folder_ / file);
+    delete_file(folder_ / kLock);
     fs::remove(folder_, status); // only when nothing else is in it
 }
 
 Run Run::open(const fs::path& folder) {
     std::error_code status;
-    if (!fs::exists(folder / "config.toml", status))
-        throw Error(Exit::data, "not a run: it has no config.toml", folder.string())
-            .note("`model-runner train` makes one");
+    if (!is_there(folder / "config.toml")) {
+        Error e(Exit::data, "not a run: it has no config.toml", folder.string());
+        if (fs::is_directory(folder, status) && !fs::is_empty(folder, status) && is_stillborn(folder))
+            throw e.note("it was stopped before it began: train it again");
+        throw e.note("`model-runner train` makes one");
+    }
+    refuse_links(folder);
     return Run(folder);
+}
+
+void Run::lock(const std::string& what_for) {
+    lock_ = std::make_shared<FileLock>(folder_ / kLock, what_for);
+    sweep_temporaries(folder_);
+    for (const char* part : kFolders) sweep_temporaries(folder_ / part);
 }
 
 void Run::write_config(const RunConfig& config) const { write_atomically(config_file(), config_toml(config)); }
@@ -82,6 +146,7 @@ void Run::write_info(const RunConfig& config, const Session& session, const Rows
     j["started"] = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
     j["seed"] = config.seed;
     j["threads"] = config.threads;
+    j["same_bits"] = "with this seed, number of threads, processor, backend, data and plugins";
     j["backend"] = backend;
     j["cpu"] = cpu_features();
     auto& plugins = j["plugins"];
@@ -99,10 +164,24 @@ void Run::write_info(const RunConfig& config, const Session& session, const Rows
     write_atomically(folder_ / "run.json", j.dump(2) + "\n");
 }
 
+namespace {
+
+// Nothing, where there is none or it is damaged.
+nlohmann::json read_info(const fs::path& file) {
+    constexpr int kDeepest = 64;
+    if (!is_there(file)) return {};
+    const std::string text = read_file(file, 1 << 24);
+    auto all = nesting(text) > kDeepest ? nlohmann::json(nlohmann::json::value_t::discarded)
+                                        : nlohmann::json::parse(text, nullptr, false);
+    if (!all.is_discarded() && all.is_object()) return all;
+    tell_once(fmt::format("warning: {} is damaged: what it says of data and plugins is not used", file.string()));
+    return {};
+}
+
+} // namespace
+
 std::string Run::info(const std::string& key) const {
-    std::error_code status;
-    if (!fs::exists(folder_ / "run.json", status)) return "";
-    const auto all = nlohmann::json::parse(read_file(folder_ / "run.json"), nullptr, false);
+    const nlohmann::json all = read_info(folder_ / "run.json");
     const nlohmann::json* at = &all;
     for (const auto& name : pieces(key, '.')) {
         if (!at->is_object() || !at->contains(name)) return "";
@@ -113,9 +192,7 @@ std::string Run::info(const std::string& key) const {
 
 std::vector<RecordedPlugin> Run::plugins() const {
     std::vector<RecordedPlugin> out;
-    std::error_code status;
-    if (!fs::exists(folder_ / "run.json", status)) return out;
-    const auto all = nlohmann::json::parse(read_file(folder_ / "run.json"), nullptr, false);
+    const nlohmann::json all = read_info(folder_ / "run.json");
     if (!all.is_object() || !all.contains("plugins") || !all["plugins"].is_object()) return out;
     for (const auto& [name, p] : all["plugins"].items()) {
         auto text = [&, p = p](const char* key) {
@@ -127,8 +204,20 @@ std::vector<RecordedPlugin> Run::plugins() const {
 }
 
 void Run::log(const std::string& line) const {
-    std::ofstream out(folder_ / "log.txt", std::ios::app);
-    out << fmt::format("{:%Y-%m-%d %H:%M:%S} ", fmt::gmtime(std::time(nullptr))) << line << '\n';
+    const std::string text = fmt::format("{:%Y-%m-%d %H:%M:%S} {}\n", fmt::gmtime(std::time(nullptr)), line);
+    const fs::path path = folder_ / "log.txt";
+    const Descriptor file(retried([&] {
+        return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666);
+    }));
+    std::string_view rest = text;
+    while (file.open() && !rest.empty()) {
+        const ssize_t put = retried([&] { return ::write(file.get(), rest.data(), rest.size()); });
+        if (put <= 0) break;
+        rest.remove_prefix(std::size_t(put));
+    }
+    if (!rest.empty())
+        tell_once(
+            fmt::format("warning: cannot write {}: {}; the run goes on without it", path.string(), reason(errno)));
 }
 
 void Run::add_metrics(const Metrics& metrics) const {
@@ -139,8 +228,7 @@ void Run::add_metrics(const Metrics& metrics) const {
         header += comma + name;
         row += comma + fmt::format("{}", value); // the shortest text that reads back to the same bits
     }
-    std::error_code status;
-    if (fs::exists(file, status)) {
+    if (is_there(file)) {
         const auto lines = pieces(read_file(file), '\n');
         for (std::size_t i = 1; i < lines.size(); ++i) {
             const double epoch = parse_number<double>(lines[i].substr(0, lines[i].find(','))).value_or(0);

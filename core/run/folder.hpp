@@ -1,14 +1,17 @@
-// The folder of a run. Every file in it is written whole; a run that was killed at any moment can be resumed.
+// The folder of a run. Every file in it is written whole; a run that was killed at any moment can be resumed. One
+// process at a time writes there: it holds the lock.
 //
-//     config.toml  run.json  metrics.csv  log.txt  pictures/  checkpoints/  model/
+//     config.toml  run.json  metrics.csv  log.txt  pictures/  checkpoints/  model/  lock
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/data/rows.hpp"
+#include "core/files/lock.hpp"
 #include "core/host/registry.hpp"
 #include "core/run/config.hpp"
 #include "core/run/session.hpp"
@@ -25,11 +28,15 @@ struct RecordedPlugin {
 
 class Run {
 public:
-    /// A new folder. Throws Error (usage) when it is there already and not empty, unless `overwrite`, which empties it
-    /// if it holds a run.
+    /// A new folder, locked: it appears whole, with its configuration, or not at all. Throws Error (usage) when it is
+    /// there already and not empty, unless `overwrite`, which empties it if it holds a run; that of a run which was
+    /// killed before it began is taken.
     static Run create(const std::filesystem::path& folder, const RunConfig& config, bool overwrite);
-    /// An existing one. Throws Error (data) when it is not a run.
+    /// An existing one. Throws Error (data) when it is not a run, or when a link in it leads elsewhere.
     static Run open(const std::filesystem::path& folder);
+    /// Takes the lock, and sweeps away what a killed process left half written. Throws Error (failure) naming the
+    /// holder.
+    void lock(const std::string& what_for);
 
     const std::filesystem::path& folder() const { return folder_; }
     std::filesystem::path config_file() const { return folder_ / "config.toml"; }
@@ -49,7 +56,9 @@ public:
 
 private:
     explicit Run(std::filesystem::path folder) : folder_(std::move(folder)) {}
+    void fill(const RunConfig& config);
     std::filesystem::path folder_;
+    std::shared_ptr<FileLock> lock_;
 };
 
 } // namespace elbo::core

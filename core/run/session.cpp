@@ -125,8 +125,11 @@ void Session::record_train(Recording& r, Var x, FreezeRequest& request) {
             if (tensors_.find(r.tape.name(id))->keep == Keep::trained && wanted(r.tape.name(id))) out.push_back(id);
         return out;
     };
+    // A batch with fewer rows says less: its step is as large as its share of a whole one.
+    const double share = settings_.batch > 0 ? std::min(1.0, double(r.rows()) / double(settings_.batch)) : 1;
     Var guard = loss;
-    auto minimise = [&](Var of, const std::vector<NodeId>& over, Part& optimizer) {
+    auto minimise = [&](Var mean, const std::vector<NodeId>& over, Part& optimizer) {
+        const Var of = share < 1 ? share * mean : mean;
         std::vector<Var> gradients;
         for (NodeId g : r.gradient(of.node, over)) gradients.push_back(r.var(g));
         guard = guard + not_finite_anywhere(of, gradients);
@@ -289,9 +292,12 @@ std::span<const float> Session::output(const std::string& name) const {
     throw std::logic_error("no output " + name);
 }
 
-std::string Session::explain_non_finite(const float* x, std::int64_t rows, const float* const* fields) {
-    Ready& r = ready("train", rows);
-    feed(r, x, fields, steps_ + 1, double(steps_) / double(settings_.steps_per_epoch));
+std::string Session::explain_non_finite(const std::string& purpose, const float* x, std::int64_t rows,
+                                        std::uint64_t step, const float* const* fields) {
+    Ready& r = ready(purpose, rows);
+    feed(r, x, fields, step,
+         purpose == "train" ? double(step - 1) / double(settings_.steps_per_epoch)
+                            : std::numeric_limits<float>::infinity());
     const NonFinite found = backend_.find_non_finite(*r.program, r.tensors, {r.inputs, r.noise});
     if (found.node < 0) return "a replay in f64 found only finite values: rounding in f32 made the difference";
     const ProgramNode& n = r.program->node(found.node);

@@ -35,6 +35,7 @@ struct SessionSettings {
     double low = 0, high = 1; ///< of the data
     std::uint64_t seed = 1;
     std::int64_t steps_per_epoch = 1, epochs = 1;
+    std::int64_t batch = 0;         ///< rows of a whole batch: a smaller one counts for less; 0: each counts the same
     double average = 0;             ///< decay of the moving average of the weights; 0: none
     std::vector<BatchField> fields; ///< that the data has
     /// The composite of that name from a plugin, or nullptr.
@@ -86,8 +87,10 @@ public:
 
     /// The frozen program of a purpose.
     std::shared_ptr<const Program> program(const std::string& purpose, std::int64_t rows);
-    /// Finds the first value that is not finite, for the step that just failed.
-    std::string explain_non_finite(const float* x, std::int64_t rows, const float* const* fields = nullptr);
+    /// Where the first value that is not finite comes from, when a purpose runs on such a batch with the noise of that
+    /// step.
+    std::string explain_non_finite(const std::string& purpose, const float* x, std::int64_t rows, std::uint64_t step,
+                                   const float* const* fields = nullptr);
 
     Part* find_part(const std::string& role) override;
     using Environment::part;

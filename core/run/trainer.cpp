@@ -52,7 +52,7 @@ TrainingResult Trainer::train(Progress progress) {
     double began = seconds_now();
     if (progress.epoch < epochs && !impatient(progress)) {
         Loader loader(rows_, config_.batch, std::uint64_t(config_.seed), progress.epoch, progress.batch,
-                      session_.fields());
+                      session_.fields(), config_.drop_last);
         while (progress.epoch < epochs && !impatient(progress)) {
             const Batch batch = loader.next();
             step(batch, loader.batches_per_epoch(), progress);
@@ -61,10 +61,13 @@ TrainingResult Trainer::train(Progress progress) {
                 began = seconds_now();
             }
             if (stop_.load(std::memory_order_relaxed) == 0 || progress.epoch >= epochs) continue;
-            save_checkpoint(run_, session_, rows_, progress);
+            must_be_finite();
+            save(progress);
             return {true, progress.epoch, progress};
         }
     }
+    // A run of no epochs can be opened too.
+    if (progress.step == 0) save(progress);
     return {false, finish(progress), progress};
 }
 
@@ -76,11 +79,12 @@ std::uint64_t Trainer::finish(const Progress& p) {
     if (p.epoch < std::uint64_t(config_.epochs))
         watcher_.note(fmt::format("stopped early: no test loss below {:.3f} (epoch {}) for {} epochs", p.best,
                                   p.best_epoch, p.epoch - p.best_epoch));
-    const auto best = config_.keep == "best" ? best_checkpoint(run_) : std::nullopt;
+    const auto best = config_.keep == "best" && p.best_epoch > 0 ? newest_checkpoint(run_, true) : nullptr;
     if (best) {
-        load_checkpoint(*best, session_);
+        best->load(session_);
         watcher_.note(fmt::format("keeping epoch {}, test loss {:.3f}", p.best_epoch, p.best));
     }
+    must_be_finite();
     save_model(run_, session_, rows_, config_);
     return best ? p.best_epoch : p.epoch;
 }
@@ -97,19 +101,43 @@ void Trainer::step(const Batch& batch, std::int64_t batches_per_epoch, Progress&
 }
 
 void Trainer::finish_epoch(Progress& progress, double seconds) {
+    must_be_finite();
     EpochSummary s = close_epoch(progress, seconds);
-    s.test = evaluate(session_, rows_, Split::test, config_.batch);
+    try {
+        s.test = evaluate(session_, rows_, Split::test, config_.batch);
+    } catch (Error& e) {
+        throw e.code() == Exit::diverged ? with_advice(e) : e;
+    }
+    for (const std::string& line : s.test.warnings("test")) note_once(line);
     run_.add_metrics(metrics_of(s, session_.terms()));
     watcher_.epoch(s);
     report_collapse(s.test);
     if (s.test.rows > 0 && s.test.loss < progress.best) {
         progress.best = s.test.loss;
         progress.best_epoch = progress.epoch;
-        if (config_.keep == "best") save_best(run_, session_, rows_, progress);
+        if (config_.keep == "best") save_best(run_, config_, session_, rows_, progress);
     }
     const bool last = progress.epoch == std::uint64_t(config_.epochs) || impatient(progress);
-    if (last || progress.epoch % std::uint64_t(config_.checkpoint_every) == 0)
-        save_checkpoint(run_, session_, rows_, progress);
+    if (last || progress.epoch % std::uint64_t(config_.checkpoint_every) == 0) save(progress);
+}
+
+void Trainer::save(const Progress& progress) { save_checkpoint(run_, config_, session_, rows_, progress); }
+
+// An update can write what the loss before it does not show.
+void Trainer::must_be_finite() {
+    try {
+        core::must_be_finite(session_);
+    } catch (Error& e) {
+        throw with_advice(e);
+    }
+}
+
+Error Trainer::with_advice(Error e) const {
+    const auto last = newest_checkpoint_file(run_);
+    e.note(last.empty() ? "there is no checkpoint yet" : "last good checkpoint: " + last.string());
+    e.note("try a smaller --optimizer.lr");
+    run_.log(e.what());
+    return e;
 }
 
 void Trainer::report_collapse(const Evaluation& test) {
@@ -125,14 +153,15 @@ void Trainer::report_collapse(const Evaluation& test) {
 }
 
 void Trainer::diverged(const Batch& batch, const Progress& progress) {
-    const std::string why = session_.explain_non_finite(batch.x, batch.rows, batch.fields);
+    const std::string why =
+        session_.explain_non_finite("train", batch.x, batch.rows, session_.steps_done() + 1, batch.fields);
     Error e(Exit::diverged, fmt::format("the loss is no longer finite at step {} (epoch {}, batch {}): {}",
                                         progress.step + 1, progress.epoch + 1, batch.index + 1, why));
-    auto last = latest_checkpoint(run_);
-    e.note(last ? "last good checkpoint: " + last->string() : "there is no checkpoint yet");
-    e.note("try a smaller --optimizer.lr");
-    run_.log(e.what());
-    throw e;
+    throw with_advice(std::move(e));
+}
+
+void Trainer::note_once(const std::string& line) {
+    if (noted_.insert(line).second) watcher_.note(line);
 }
 
 } // namespace elbo::core

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,11 @@ public:
 private:
     void step(const Batch& batch, std::int64_t batches_per_epoch, Progress& progress);
     void finish_epoch(Progress& progress, double seconds);
+    void save(const Progress& progress);
+    /// Throws Error (diverged), naming the tensor.
+    void must_be_finite();
+    Error with_advice(Error e) const;
+    void note_once(const std::string& line);
     bool impatient(const Progress& progress) const;
     /// The best epoch's weights are loaded, if they are wanted; saves the model.
     std::uint64_t finish(const Progress& progress);
@@ -64,6 +70,7 @@ private:
     const Rows& rows_;
     Watcher& watcher_;
     const std::atomic<int>& stop_;
+    std::set<std::string> noted_;
 };
 
 } // namespace elbo::core

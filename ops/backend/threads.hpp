@@ -6,9 +6,18 @@
 
 namespace elbo::ops {
 
+/// As many as there are processors for this process, whatever OpenMP has bound its first thread to, and as its cgroup
+/// grants.
+int available_threads();
 /// Sets the size of the team, once, before anything is bound: a oneDNN 2.6 primitive that runs on a smaller team than
-/// it was made for hangs or leaves out results.
+/// it was made for hangs or leaves out results. Throws Error (failure) when so many threads cannot be had.
 void set_threads(int n);
+/// Before long work: binds each thread of the team to a processor, if others have left the processors alone since the
+/// program began, and OMP_PROC_BIND says nothing.
+void settle_team();
+/// Makes threads that wait for each other sleep soon. OpenMP reads how when it is loaded, so the program starts once
+/// more, with GOMP_SPINCOUNT set; where that or OMP_WAIT_POLICY is set already, nothing happens.
+void wait_passively(char** argv);
 int threads();
 
 /// Calls body(context, thread, threads) on every thread of the team; on the caller alone when `parallel` is false.

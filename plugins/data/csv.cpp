@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
@@ -21,6 +22,10 @@ Reading read_number(std::string_view text, double& out) {
     if (text.empty()) return Reading::empty;
     std::string_view digits = text.size() > 1 && text[0] == '+' && text[1] != '-' ? text.substr(1) : text;
     auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), out);
+    if (long double wide = 0; problem == std::errc::result_out_of_range) { // 1e-400 is a number, and 0 here
+        std::from_chars(digits.data(), digits.data() + digits.size(), wide);
+        if (out = double(wide); std::fabs(out) <= 1) problem = {};
+    }
     if (problem != std::errc::invalid_argument && end == digits.data() + digits.size()) {
         if (problem == std::errc::result_out_of_range) return Reading::too_large;
         return std::isfinite(out) ? Reading::number : Reading::not_finite;
@@ -84,13 +89,23 @@ struct Csv : DataSet {
     }
 
     void read(std::uint32_t field, int split, const std::int64_t* rows, std::int64_t n, float* out) const override {
-        const std::vector<float>& from = field == 0 ? values_ : labels_;
+        copy(field, split, rows, n, out);
+    }
+    // A time stamp in seconds has more digits than f32.
+    void read_f64(std::uint32_t field, int split, const std::int64_t* rows, std::int64_t n,
+                  double* out) const override {
+        copy(field, split, rows, n, out);
+    }
+
+private:
+    template <class To>
+    void copy(std::uint32_t field, int split, const std::int64_t* rows, std::int64_t n, To* out) const {
+        const std::vector<double>& from = field == 0 ? values_ : labels_;
         const std::size_t width = field == 0 ? width_ : 1;
         for (std::int64_t i = 0; i < n; ++i, out += width)
             std::copy_n(from.data() + known(split, rows[i]) * width, width, out);
     }
 
-private:
     using Fields = std::vector<std::string_view>;
 
     std::size_t known(int split, std::int64_t row) const {
@@ -202,8 +217,7 @@ private:
             if (reading == Reading::number && !is_label && std::abs(v) > std::numeric_limits<float>::max())
                 reading = Reading::too_large;
             if (reading != Reading::number) refuse(lines, i, fields[i], reading);
-            if (is_label) labels_.push_back(float(v));
-            else values_.push_back(float(v));
+            (is_label ? labels_ : values_).push_back(v);
         }
     }
 
@@ -226,15 +240,15 @@ private:
         count_ = values_.size() / width_;
         label_name_ = !labelled_ ? "" : names_.empty() ? "label" : names_[label_column_];
         std::replace(label_name_.begin(), label_name_.end(), ',', '_');
-        auto range = [](const std::vector<float>& v) { return std::minmax_element(v.begin(), v.end()); };
+        auto range = [](const std::vector<double>& v) { return std::minmax_element(v.begin(), v.end()); };
         auto [low, high] = range(values_);
         fields_ = {describe("x", {std::int64_t(width_)}, ELBO_CONTINUOUS, *low, *high)};
         if (labelled_) {
             auto [first, last] = range(labels_);
-            constexpr float kMostClasses = 10000;
+            constexpr double kMostClasses = 10000;
             const bool classes =
                 *first >= 0 && *last < kMostClasses &&
-                std::all_of(labels_.begin(), labels_.end(), [](float v) { return v == std::floor(v); });
+                std::all_of(labels_.begin(), labels_.end(), [](double v) { return v == std::floor(v); });
             fields_.push_back(describe("labels", {1}, classes ? ELBO_CLASSES : ELBO_CONTINUOUS, classes ? 0 : *first,
                                        *last, label_name_.c_str()));
         }
@@ -245,7 +259,7 @@ private:
     bool labelled_ = false;
     std::size_t columns_ = 0, width_ = 0, label_column_ = 0, count_ = 0;
     std::vector<std::string> names_;
-    std::vector<float> values_, labels_;
+    std::vector<double> values_, labels_;
     std::string label_name_;
     std::vector<elbo_field> fields_;
 };

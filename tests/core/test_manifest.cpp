@@ -77,7 +77,7 @@ TEST_CASE("refusal: another major, or a newer minor, with both versions") {
                minor = read_manifest(ELBO_TEST_PLUGIN_DIR "/newer_minor.so");
     REQUIRE(major);
     REQUIRE(minor);
-    CHECK(refusal(*major).find("interface 3.0") != std::string::npos);
+    CHECK(refusal(*major).find("interface 3.") != std::string::npos);
     CHECK(refusal(*minor).find("interface 2." + std::to_string(ELBO_ABI_MINOR + 1)) != std::string::npos);
     Manifest m;
     m.major = ELBO_ABI_MAJOR - 1;

@@ -29,8 +29,8 @@ struct Table {
         part = make_part({"data", "csv", {{"path", path()}}});
     }
     std::string path() const { return (folder / "table.csv").string(); }
-    const Rows& rows(const DataOptions& options = {}, std::vector<float> center = {}, std::vector<float> spread = {}) {
-        kept.push_back(std::make_unique<Rows>(*part, options, std::move(center), std::move(spread)));
+    const Rows& rows(const DataOptions& options = {}, const core::Scaler& earlier = {}) {
+        kept.push_back(std::make_unique<Rows>(*part, options, earlier));
         return *kept.back();
     }
 };
@@ -106,7 +106,7 @@ TEST_CASE("rows: scale none and auto leave a table as it is, unit maps its range
     all.scale = "unit";
     const Rows& unit = t.rows(all);
     const auto got = values_of(unit, Split::train);
-    check_equal({got.begin(), got.end()}, {0.4, 0, 0.8, 1, 0.5, 0.5}, 1e-7);
+    check_equal({got.begin(), got.end()}, {0, 0, 1, 1, 0.25, 0.5}, 1e-7); // column by column
     CHECK(unit.low() == 0);
     CHECK(unit.high() == 1);
     CHECK(unit.description().find("-3..7 scaled to 0..1") != std::string::npos);
@@ -209,14 +209,14 @@ TEST_CASE("rows: a restored scaler is used instead of a new one, and must have t
     const Rows& first = train.rows(scaled("none", true));
     DataOptions options = scaled("none", true);
     options.test_fraction = 0;
-    const Rows& again = later.rows(options, first.center(), first.spread());
+    const Rows& again = later.rows(options, first.scaler());
     const auto x = values_of(again, Split::train);
-    CHECK(x[0] == doctest::Approx((10 - first.center()[0]) / first.spread()[0]));
+    CHECK(x[0] == doctest::Approx((10 - first.scaler().center[0]) / first.scaler().spread[0]));
     CHECK(x[7] == doctest::Approx(0.5));
-    CHECK(again.center() == first.center());
-    CHECK(again.spread() == first.spread());
+    CHECK(again.scaler().center == first.scaler().center);
+    CHECK(again.scaler().spread == first.scaler().spread);
     Table narrow("1,2\n3,4\n5,6\n");
-    const std::string why = refusal([&] { narrow.rows(scaled("none", true), first.center(), first.spread()); });
+    const std::string why = refusal([&] { narrow.rows(scaled("none", true), first.scaler()); });
     CHECK_MESSAGE(why.find("3 values, these rows have 2") != std::string::npos, why);
 }
 
@@ -277,7 +277,10 @@ TEST_CASE("assemble: data outside a likelihood's support is refused and --data.s
         assembled(t, {{"data.standardize", "true"}, {"data.scale", "unit"}});
     });
     CHECK_MESSAGE(standardized.find("bernoulli") != std::string::npos, standardized);
-    CHECK(refusal([&] { assembled(t, {{"data.scale", "unit"}}); }) == "");
+    const std::string beyond = refusal([&] { assembled(t, {{"data.scale", "unit"}}); });
+    for (const char* piece : {"bernoulli", "test rows lie in", "only test rows lie outside", "--data.clip true"})
+        CHECK_MESSAGE(beyond.find(piece) != std::string::npos, beyond);
+    CHECK(refusal([&] { assembled(t, {{"data.scale", "unit"}, {"data.clip", "true"}}); }) == "");
     CHECK(refusal([&] { assembled(t, {{"likelihood", "gaussian"}}); }) == "");
 }
 

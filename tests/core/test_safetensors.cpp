@@ -255,8 +255,19 @@ TEST_CASE("write_safetensors: gives the bytes of the format, data on a multiple 
                                     {"n", {2}, n},
                                     {"e", {0, 5}, static_cast<const float*>(nullptr)}};
     write_safetensors(folder / "a", tensors, {{"kind", "vae"}, {"by", "\"r\xc3\xa9\"\n"}});
+    // The sums are Python's hashlib's.
+    const std::string each =
+        "e985708fba80234aa6c2d9c4adb19c74648b37a98e805961f36b67a8935a4c9e "
+        "0526d0e18ea19dfaad9d79166bec1e18d6221ef6b1830385fe9bf67022ed5f96 "
+        "45d2b662d9d490ae9b932759c910b26b9a874065de620f4ac0a3a23a65e40b8c "
+        "57e4397ccfb34c2040f50ff90f7850667aac626e0959bd3a4c92ec8ed62dc888 "
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     const std::string header =
-        "{\"__metadata__\":{\"by\":\"\\\"r\xc3\xa9\\\"\\n\",\"kind\":\"vae\"},"
+        "{\"__metadata__\":{\"by\":\"\\\"r\xc3\xa9\\\"\\n\",\"kind\":\"vae\","
+        "\"sha256\":\"79f1da6f8c9327e86da214103c7fd00c5631c6f2d0aa24ace22ae6e2737a36d3\","
+        "\"sha256.tensors\":\"" +
+        each +
+        "\"},"
         R"("w":{"dtype":"F32","shape":[2,2],"data_offsets":[0,16]},)"
         R"("u":{"dtype":"U8","shape":[3],"data_offsets":[16,19]},)"
         R"("s":{"dtype":"F64","shape":[],"data_offsets":[19,27]},)"
@@ -277,7 +288,10 @@ TEST_CASE("write_safetensors: gives the bytes of the format, data on a multiple 
     CHECK(file.read_i64("n") == std::vector<std::int64_t>{7, -1});
 
     write_safetensors(folder / "none", {});
-    CHECK(get(folder / "none") == file_of("{}      "));
+    std::string none =
+        R"({"__metadata__":{"sha256":"f5e77f606d7b2c7b52ecd5e391e8383acd40dc9274c913d241e6e8ddf0a83026","sha256.tensors":""}})";
+    none.resize((none.size() + 7) / 8 * 8, ' ');
+    CHECK(get(folder / "none") == file_of(none));
 }
 
 TEST_CASE("write_safetensors: refuses names nobody could read back, and writes nothing") {

@@ -202,7 +202,7 @@ TEST_CASE("session: NaN or infinity in the input updates nothing, whichever back
                 CHECK_FALSE(s->step(x.data(), kRows).finite);
                 CHECK(same_bits(before, tensors_of(*s)));
                 CHECK(s->steps_done() == 2);
-                must_say(s->explain_non_finite(x.data(), kRows),
+                must_say(s->explain_non_finite("train", x.data(), kRows, s->steps_done() + 1),
                          {"the batch", bad > 0 ? "inf" : "nan", "value 3 of row 1"});
                 CHECK(same_bits(before, tensors_of(*s)));
                 CHECK(s->step(batch(2).data(), kRows).finite);
@@ -215,8 +215,10 @@ TEST_CASE("session: what overflowed first is named with its op, file and line") 
     auto x = batch(1);
     x[3] = 3e30f;
     CHECK_FALSE(s->step(x.data(), kRows).finite);
-    must_say(s->explain_non_finite(x.data(), kRows), {" gave ", "inf", " of [", " at ", ".cpp:"});
-    CHECK(s->explain_non_finite(batch(1).data(), kRows).find("only finite") != std::string::npos);
+    must_say(s->explain_non_finite("train", x.data(), kRows, s->steps_done() + 1),
+             {" gave ", "inf", " of [", " at ", ".cpp:"});
+    CHECK(s->explain_non_finite("train", batch(1).data(), kRows, s->steps_done() + 1).find("only finite") !=
+          std::string::npos);
 }
 
 TEST_CASE("session: a tensor that is not finite is named") {
@@ -224,7 +226,8 @@ TEST_CASE("session: a tensor that is not finite is named") {
     train(*s, 0, 1);
     s->tensors().find("decoder.output.bias")->data[2] = std::numeric_limits<float>::quiet_NaN();
     CHECK_FALSE(s->step(batch(1).data(), kRows).finite);
-    must_say(s->explain_non_finite(batch(1).data(), kRows), {"decoder.output.bias", "nan", "value 2"});
+    must_say(s->explain_non_finite("train", batch(1).data(), kRows, s->steps_done() + 1),
+             {"decoder.output.bias", "nan", "value 2"});
 }
 
 TEST_CASE("session: results of the wrong shape are refused with both shapes") {
@@ -300,4 +303,29 @@ TEST_CASE("session: the moving average follows the weights, and all but training
     s->run("encode", batch(3).data(), kRows, 1);
     plain->run("encode", batch(3).data(), kRows, 1);
     CHECK(std::equal(s->output("encode").begin(), s->output("encode").end(), plain->output("encode").begin()));
+}
+
+TEST_CASE("session: a batch of a quarter of the rows takes a quarter of the step") {
+    auto moved = [&](std::int64_t whole) {
+        auto settings = kSettings;
+        settings.batch = whole;
+        auto parts = vae();
+        parts.back() = {"optimizer", "sgd", {{"lr", 0.01}, {"momentum", 0.0}}};
+        auto s = make_session(make_parts(parts), settings);
+        s->prepare(kRows);
+        const auto before = tensors_of(*s);
+        REQUIRE(s->step(batch(1).data(), 2).finite);
+        auto after = tensors_of(*s);
+        for (auto& [name, values] : after)
+            for (std::size_t i = 0; i < values.size(); ++i) values[i] -= before.at(name)[i];
+        return after;
+    };
+    const auto alone = moved(0), among = moved(8);
+    double all = 0;
+    for (const auto& [name, values] : alone)
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            all += std::fabs(values[i]);
+            CHECK(double(among.at(name)[i]) == doctest::Approx(values[i] / 4).epsilon(1e-3).scale(1e-3));
+        }
+    CHECK(all > 0);
 }

@@ -292,5 +292,6 @@ TEST_CASE("author: a gradient that is not finite stops the step and names its op
     const auto x = some_rows();
     CHECK_FALSE(s->step(x.data(), kRows).finite);
     for (float v : s->tensors().find("model.p")->values()) CHECK(v == 0);
-    must_say(s->explain_non_finite(x.data(), kRows), {"div gave", line_of(kInfiniteSlopeLine)});
+    must_say(s->explain_non_finite("train", x.data(), kRows, s->steps_done() + 1),
+             {"div gave", line_of(kInfiniteSlopeLine)});
 }

@@ -147,7 +147,7 @@ TEST_CASE("bad words: numbers, bounds and choices") {
              {with({"--batch", " 3"}), 2, {"--batch"}},
              {with({"--epochs", "-1"}), 2, {"--epochs: -1 is out of bounds"}},
              {with({"--seed", "-1"}), 2, {"--seed: -1 is out of bounds"}},
-             {with({"--threads", "0"}), 2, {"--threads: 0 is out of bounds"}},
+             {with({"--threads", "-1"}), 2, {"--threads: -1 is out of bounds"}},
              {with({"--threads", "99999999999"}), 2, {"--threads: 99999999999 is out of bounds"}},
              {with({"--latent", "0"}), 2, {"--latent: 0 is out of bounds"}},
              {with({"--optimizer.lr", "0"}), 2, {"--optimizer.lr: 0 is out of bounds", "> 0"}},

@@ -18,7 +18,8 @@ constexpr const char* kLast = "checkpoints/step-000000006.safetensors";
 std::map<std::string, std::string> all_of(const fs::path& folder) {
     std::map<std::string, std::string> all;
     for (const auto& e : fs::recursive_directory_iterator(folder))
-        all[e.path().string()] = e.is_regular_file() ? get(e.path()) : "";
+        if (e.path().filename() != "lock") // says who was there last
+            all[e.path().string()] = e.is_regular_file() ? get(e.path()) : "";
     return all;
 }
 
@@ -76,7 +77,7 @@ TEST_CASE("verbs refuse what they cannot do before they write anything") {
     TrainedRun t;
     for (const auto& [words, texts] : std::vector<std::pair<std::vector<std::string>, std::vector<std::string>>>{
              {{"eval", "run", "--split", "validation"}, {"--split: 'validation'", "train, test"}},
-             {{"eval", "run", "--threads", "0"}, {"--threads"}},
+             {{"eval", "run", "--threads", "-1"}, {"--threads"}},
              {{"eval", "run", "--threads", "99999999999"}, {"--threads"}},
              {{"resume", "run", "--epochs", "20000000000"}, {"--epochs"}},
              {{"resume", "run", "--epochs", "0.5"}, {"--epochs"}},
@@ -130,15 +131,23 @@ TEST_CASE("score: anomalies of data without labels, and pictures of rows that ar
     check(t.path, {"reconstruct", "run"}, 2, {"no images", ".csv"});
 }
 
-TEST_CASE("a damaged checkpoint is refused by name") {
+TEST_CASE("a damaged checkpoint is named, and the one before it is taken; without a sound one, that is an error") {
     TrainedRun t;
+    const std::string before = get(t.path / "run/checkpoints/step-000000003.safetensors");
     const std::string whole = get(t.path / "run" / kLast);
     std::string longer = whole + "x", other_format = whole, huge = whole;
-    other_format.replace(other_format.find("elbo checkpoint 1"), 17, "elbo checkpoint 9");
+    other_format.replace(other_format.find("elbo checkpoint 2"), 17, "elbo checkpoint 9");
     huge.replace(0, 8, std::string(8, '\x7f'));
     for (const std::string& bytes : {whole.substr(0, whole.size() - 1), whole.substr(0, 100), whole.substr(0, 7),
                                      std::string(), longer, other_format, huge, std::string(5000, 'x')}) {
         put(t.path / "run" / kLast, bytes);
+        put(t / "run/checkpoints/step-000000003.safetensors", before);
+        const Outcome o = runner({"eval", "run", "--json"}, t.path);
+        must_be_done(o);
+        CHECK(o.has("a checkpoint is damaged"));
+        CHECK(o.has(kLast));
+        CHECK(o.out.find("\"epoch\":1,") != std::string::npos);
+        put(t / "run/checkpoints/step-000000003.safetensors", bytes);
         check(t.path, {"eval", "run"}, 3, {kLast});
         check(t.path, {"resume", "run", "--epochs", "3"}, 3, {kLast});
     }

@@ -15,6 +15,7 @@
 #include "core/host/registry.hpp"
 #include "core/run/session.hpp"
 #include "ops/backend/backends.hpp"
+#include "ops/backend/threads.hpp"
 #include "ops/table.hpp"
 
 namespace {
@@ -130,6 +131,7 @@ int run(int argc, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
+    elbo::ops::wait_passively(argv);
     try {
         return run(argc, argv);
     } catch (const Error& e) {

@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdio>
-
 #include "core/base/machine.hpp"
+#include "core/base/notice.hpp"
 
 namespace elbo::tools {
 
@@ -38,7 +37,7 @@ Console::Console(const core::Run& run, const core::Session& session, std::int64_
       began_(core::seconds_now()) {}
 
 void Console::clear() {
-    if (terminal_) fmt::print(stderr, "\r\033[K");
+    if (terminal_) core::write_error("\r\033[K");
 }
 
 void Console::step(const core::Progress& p, std::int64_t batches_per_epoch, double loss) {
@@ -49,9 +48,8 @@ void Console::step(const core::Progress& p, std::int64_t batches_per_epoch, doub
     shown_ = t;
     const double done = double(p.step - first_step_ + 1);
     const double all = double(std::uint64_t(epochs_) * std::uint64_t(batches_per_epoch) - first_step_ + 1);
-    fmt::print(stderr, "\r\033[Kepoch {}/{}  batch {}/{}  loss {:.3f}  {} left", p.epoch + 1, epochs_, p.batch,
-               batches_per_epoch, loss, duration((t - began_) / done * (all - done)));
-    std::fflush(stderr);
+    core::write_error(fmt::format("\r\033[Kepoch {}/{}  batch {}/{}  loss {:.3f}  {} left", p.epoch + 1, epochs_,
+                                  p.batch, batches_per_epoch, loss, duration((t - began_) / done * (all - done))));
 }
 
 void Console::epoch(const core::EpochSummary& s) {
@@ -67,7 +65,7 @@ void Console::epoch(const core::EpochSummary& s) {
 
 void Console::note(const std::string& line) {
     clear();
-    fmt::print(stderr, "{}\n", line);
+    core::tell(line);
     run_.log(line);
 }
 

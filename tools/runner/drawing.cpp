@@ -59,8 +59,9 @@ void draw_samples(const fs::path& file, core::Session& session, std::int64_t cou
                   std::optional<std::int64_t> label) {
     const Look l(session.settings());
     const int columns = int(std::ceil(std::sqrt(double(count))));
-    core::write_png(file, core::sheet(samples_of(session, count, seed, label), count, l.height, l.width, l.channels,
-                                      columns, l.low, l.high, l.scale, 2));
+    std::vector<float> x;
+    samples_of(session, count, seed, label, [&](auto batch) { x.insert(x.end(), batch.begin(), batch.end()); });
+    core::write_png(file, core::sheet(x, count, l.height, l.width, l.channels, columns, l.low, l.high, l.scale, 2));
 }
 
 void draw_pictures(const core::Run& run, core::Session& session, const core::Rows& rows) {

@@ -47,7 +47,7 @@ std::string help() {
         "  model-runner train vae --prior vamp --help       parameters of the chosen parts\n"
         "  model-runner eval runs/first --json\n"
         "\nResults go to standard output, everything else to standard error.\n"
-        "exit codes: 0 done, 1 failure, 2 usage, 3 data, 4 plugin, 5 diverged, 130/143 stopped by a signal after "
+        "exit codes: 0 done, 1 failure, 2 usage, 3 data, 4 plugin, 5 diverged, 129/130/143 stopped by a signal after "
         "saving\n";
     return out;
 }

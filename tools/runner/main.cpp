@@ -1,19 +1,32 @@
 // model-runner: trains and uses models whose parts are plugins. Results on standard output, everything else on standard
 // error.
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <new>
 
 #include "core/base/error.hpp"
+#include "core/base/notice.hpp"
+#include "core/host/outside.hpp"
+#include "ops/backend/threads.hpp"
 #include "tools/runner/help.hpp"
 
 namespace elbo::tools {
 
 namespace {
 
-int run(const std::vector<std::string>& words) {
+// A descriptor that is closed at the start would be given to the next file that is opened, and errors be written into
+// it.
+void open_standard_streams() {
+    for (int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+        if (::fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)!::open("/dev/null", fd == STDIN_FILENO ? O_RDONLY : O_WRONLY);
+}
+
+int run(const std::vector<std::string>& words, char** argv) {
     if (words.empty() || words[0] == "--help" || words[0] == "help" || words[0] == "-h") {
         fmt::print("{}", help());
         return words.empty() ? int(core::Exit::usage) : 0;
@@ -22,6 +35,8 @@ int run(const std::vector<std::string>& words) {
         fmt::print("elbo {} (plugin interface {}.{})\n", ELBO_VERSION, ELBO_ABI_MAJOR, ELBO_ABI_MINOR);
         return 0;
     }
+    if (find_verb(words[0]).computes) ops::wait_passively(argv);
+    core::catch_exits();
     core::Registry registry;
     registry.add_default_places();
     const Arguments arguments = parse(words, registry);
@@ -32,24 +47,29 @@ int run(const std::vector<std::string>& words) {
     return arguments.verb->run(arguments, registry);
 }
 
+int fail(const std::string& what, core::Exit code) {
+    core::tell("error: " + what);
+    return int(code);
+}
+
 } // namespace
 } // namespace elbo::tools
 
 int main(int argc, char** argv) {
+    using elbo::core::Exit;
+    using elbo::tools::fail;
     std::signal(SIGPIPE, SIG_IGN);
+    elbo::tools::open_standard_streams();
     try {
-        const int code = elbo::tools::run({argv + 1, argv + argc});
+        const int code = elbo::tools::run({argv + 1, argv + argc}, argv);
         if (std::fflush(stdout) == 0) return code;
-        if (errno == EPIPE) return int(elbo::core::Exit::failure); // the reader has enough
-        throw elbo::core::Error(elbo::core::Exit::failure, "cannot write to standard output");
+        if (errno == EPIPE) return int(Exit::failure); // the reader has enough
+        return fail("cannot write to standard output", Exit::failure);
     } catch (const elbo::core::Error& e) {
-        fmt::print(stderr, "error: {}\n", e.what());
-        return int(e.code());
+        return fail(e.what(), e.code());
     } catch (const std::bad_alloc&) {
-        fmt::print(stderr, "error: not enough memory; use a smaller --batch, --count or model\n");
-        return int(elbo::core::Exit::failure);
+        return fail("not enough memory; use a smaller --batch, --count or model", Exit::failure);
     } catch (const std::exception& e) {
-        fmt::print(stderr, "error: {}\n", e.what());
-        return int(elbo::core::Exit::failure);
+        return fail(e.what(), Exit::failure);
     }
 }

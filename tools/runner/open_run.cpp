@@ -5,10 +5,12 @@
 #include <algorithm>
 
 #include "core/base/error.hpp"
+#include "core/base/notice.hpp"
 #include "core/files/atomic.hpp"
 #include "core/host/named_plugins.hpp"
 #include "core/host/settings.hpp"
 #include "ops/backend/backends.hpp"
+#include "ops/backend/threads.hpp"
 #include "ops/table.hpp"
 
 namespace elbo::tools {
@@ -38,8 +40,9 @@ void warn_of_changes(const core::Run& run, const core::Registry& registry) {
             if (f->manifest.name != p.name || !f->loaded || !core::is_named_plugin(f->path)) continue;
             const std::string now = core::sha256_of_file(f->path);
             if (now == p.sha256) continue;
-            tell(fmt::format("warning: plugin '{}' is not the file the run was made with\n  then {} {}\n  now  {} {}",
-                             p.name, p.sha256, p.file, now, f->path.string()));
+            core::tell(
+                fmt::format("warning: plugin '{}' is not the file the run was made with\n  then {} {}\n  now  {} {}",
+                            p.name, p.sha256, p.file, now, f->path.string()));
         }
 }
 
@@ -56,27 +59,47 @@ core::RunConfig stored_config(const core::Run& run, core::Registry& registry) {
 
 } // namespace
 
-void tell(const std::string& line) { fmt::print(stderr, "{}\n", line); }
+namespace {
+
+// Data and settings that changed since are told: what comes out is not what the run's own numbers were.
+void warn_of_other_data(const OpenRun& open) {
+    const std::string then = open.run.info("data.sha256");
+    if (!then.empty() && then != open.rows().hash())
+        core::tell("warning: the data is not what this run was trained on: its SHA-256 differs\n  data " +
+                   open.rows().description());
+}
+
+} // namespace
 
 OpenRun open_run(const Arguments& arguments, core::Registry& registry, bool to_train) {
     OpenRun open{core::Run::open(arguments.operand), {}, nullptr, {}, {}};
+    if (to_train) open.run.lock(arguments.verb->name);
     open.config = stored_config(open.run, registry);
     warn_of_changes(open.run, registry);
-    for (const auto& spec : core::declared<core::RunConfig>())
-        if (auto text = arguments.value(spec.name))
-            core::set_value(open.config, spec.name, spec.parse(*text, "--" + spec.name));
+    const std::int64_t threads = open.config.threads;
+    for (const Flag& flag : arguments.verb->flags) {
+        const std::string name(flag.name);
+        const auto text = flag.of_run ? arguments.value(name) : std::nullopt;
+        if (!text) continue;
+        for (const auto& spec : core::declared<core::RunConfig>())
+            if (spec.name == name) core::set_value(open.config, name, spec.parse(*text, "--" + name));
+    }
+    if (open.config.threads == 0) open.config.threads = ops::available_threads();
+    if (to_train && threads != 0 && threads != open.config.threads)
+        core::tell(fmt::format("note: on {} threads instead of {} the last bits can differ from an uninterrupted run's",
+                               open.config.threads, threads));
     open.backend = ops::make_backend("dnnl", int(open.config.threads));
-    auto checkpoint = core::latest_checkpoint(open.run);
-    if (!to_train && open.config.keep == "best")
-        if (auto best = core::best_checkpoint(open.run)) checkpoint = best;
-    core::Scaler scaler;
-    if (checkpoint)
-        scaler = {core::stored_scaler(*checkpoint, "data.center"), core::stored_scaler(*checkpoint, "data.spread")};
-    open.assembly = core::assemble(open.config, registry, ops::table(), *open.backend, scaler, tell);
-    if (checkpoint) open.progress = core::load_checkpoint(*checkpoint, open.session());
-    else if (!to_train)
+    const auto checkpoint = core::newest_checkpoint(open.run, !to_train && open.config.keep == "best");
+    if (!checkpoint && !to_train)
         throw Error(core::Exit::data, "the run has no checkpoint", arguments.operand)
             .note(fmt::format("train it: model-runner resume {}", arguments.operand));
+    open.assembly = core::assemble(open.config, registry, ops::table(), *open.backend,
+                                   checkpoint ? checkpoint->scaler() : core::Scaler{}, core::tell_line);
+    if (!to_train) warn_of_other_data(open);
+    if (!checkpoint) return open;
+    checkpoint->check(open.config, open.session(), open.rows());
+    checkpoint->load(open.session());
+    open.progress = checkpoint->progress();
     return open;
 }
 

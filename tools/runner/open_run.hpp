@@ -21,9 +21,6 @@ struct OpenRun {
     const core::Rows& rows() const { return *assembly.rows; }
 };
 
-/// A line for whoever waits, on standard error.
-void tell(const std::string& line);
-
 /// The run that the operand names, with the weights of its newest checkpoint, or of its best one where the run keeps
 /// that; the run's own numbers that were given as flags (--threads, --epochs) win. Throws Error (data) without a
 /// checkpoint. To train on, it is always the newest, and there may be none.

@@ -7,7 +7,6 @@
 
 #include "core/base/error.hpp"
 #include "core/data/batches.hpp"
-#include "core/files/arrays.hpp"
 
 namespace elbo::tools {
 
@@ -27,54 +26,93 @@ Split split_of(const Arguments& arguments, const core::Rows& rows) {
     return split;
 }
 
-std::vector<float> outputs_of(const OpenRun& open, const std::string& purpose, Split split, std::int64_t first,
-                              std::int64_t count) {
-    std::vector<float> all;
+void outputs_of(const OpenRun& open, const std::string& purpose, Split split, std::int64_t first, std::int64_t count,
+                const std::function<void(std::span<const float>)>& take) {
     std::uint64_t step = 0;
     core::Session& session = open.session();
     core::for_batches(open.rows(), session.fields(), split, first, count, open.config.batch,
                       [&](const core::RowsInMemory& b) {
                           session.run(purpose, b.x.data(), b.n, ++step, b.fields);
-                          const auto out = session.output(purpose);
-                          all.insert(all.end(), out.begin(), out.end());
+                          take(session.output(purpose));
                       });
-    return all;
 }
 
-std::vector<float> samples_of(core::Session& session, std::int64_t count, std::uint64_t seed,
-                              std::optional<std::int64_t> label) {
-    std::vector<std::vector<float>> values;
-    std::vector<const float*> fields;
-    for (const std::string& name : session.fields()) {
-        const auto& all = session.settings().fields;
-        const auto f = std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.name == name; });
-        std::vector<float> v(std::size_t(count * f->dims.numel()));
-        if (label && (*label < 0 || *label >= f->classes))
-            throw Error(Exit::usage, fmt::format("--label: there are classes 0..{}", f->classes - 1));
-        for (std::size_t i = 0; f->classes > 0 && i < v.size(); ++i)
-            v[i] = float(label ? *label : std::int64_t(i) % f->classes);
-        values.push_back(std::move(v));
+namespace {
+
+// What a model reads besides the codes it draws: classes in turn, or one class for all.
+class SampledFields {
+public:
+    SampledFields(const core::Session& session, std::optional<std::int64_t> label) : session_(session), label_(label) {
+        for (const std::string& name : session.fields()) {
+            const auto& all = session.settings().fields;
+            fields_.push_back(
+                &*std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.name == name; }));
+            if (label && (*label < 0 || *label >= fields_.back()->classes))
+                throw Error(Exit::usage, fmt::format("--label: there are classes 0..{}", fields_.back()->classes - 1));
+        }
+        if (label && fields_.empty()) throw Error(Exit::usage, "--label: the model takes no classes");
     }
-    if (label && values.empty()) throw Error(Exit::usage, "--label: the model takes no classes");
-    for (const auto& v : values) fields.push_back(v.data());
-    session.run("sample", nullptr, count, seed, fields.data());
-    const auto x = session.output("sample");
-    return {x.begin(), x.end()};
+    /// Of examples at .. at + n.
+    const float* const* of(std::int64_t at, std::int64_t n) {
+        values_.clear();
+        pointers_.clear();
+        for (const core::BatchField* f : fields_) {
+            std::vector<float> v(std::size_t(n * f->dims.numel()));
+            for (std::size_t i = 0; f->classes > 0 && i < v.size(); ++i)
+                v[i] = float(label_ ? *label_ : (at + std::int64_t(i)) % f->classes);
+            values_.push_back(std::move(v));
+        }
+        for (const auto& v : values_) pointers_.push_back(v.data());
+        return pointers_.data();
+    }
+
+private:
+    const core::Session& session_;
+    std::optional<std::int64_t> label_;
+    std::vector<const core::BatchField*> fields_;
+    std::vector<std::vector<float>> values_;
+    std::vector<const float*> pointers_;
+};
+
+} // namespace
+
+void samples_of(core::Session& session, std::int64_t count, std::uint64_t seed, std::optional<std::int64_t> label,
+                const std::function<void(std::span<const float>)>& take) {
+    constexpr std::int64_t kAtOnce = 1024;
+    SampledFields fields(session, label);
+    for (std::int64_t at = 0; at < count; at += kAtOnce) {
+        const std::int64_t n = std::min(kAtOnce, count - at);
+        // Each batch has noise of its own; the first is what --seed says.
+        session.run("sample", nullptr, n, seed + (std::uint64_t(at / kAtOnce) << 32), fields.of(at, n));
+        take(session.output("sample"));
+    }
 }
+
+namespace {
+
+// A result never takes the place of what it was made from.
+void refuse_to_replace(const fs::path& out, const OpenRun& open) {
+    std::error_code status;
+    auto is = [&](const fs::path& other) { return fs::equivalent(out, other, status) && !status; };
+    for (const std::string& file : open.rows().files())
+        if (is(file)) throw Error(Exit::usage, fmt::format("--out: {} is the data of the run itself", out.string()));
+    const fs::path folder = out.has_parent_path() ? out.parent_path() : ".", run = open.run.folder();
+    for (const char* part : {"checkpoints", "model"})
+        if (fs::equivalent(folder, run / part, status) && !status)
+            throw Error(Exit::usage, fmt::format("--out: {} belongs to the run itself", folder.string()));
+    for (const char* file : {"config.toml", "run.json", "metrics.csv", "log.txt", "lock"})
+        if (is(run / file)) throw Error(Exit::usage, fmt::format("--out: {} belongs to the run itself", out.string()));
+}
+
+} // namespace
 
 fs::path out_file(const Arguments& arguments, const OpenRun& open, const std::string& fallback,
                   const std::vector<std::string>& endings) {
     const fs::path out = arguments.value("out").value_or((open.run.folder() / fallback).string());
-    if (std::find(endings.begin(), endings.end(), out.extension().string()) != endings.end()) return out;
-    throw Error(Exit::usage, fmt::format("--out: '{}' must end in {}", out.string(), fmt::join(endings, " or ")));
-}
-
-void write_array(const fs::path& file, const std::vector<float>& values, const core::Dims& dims,
-                 const std::string& column) {
-    if (file.extension() == ".npy") return core::write_npy(file, values, dims);
-    std::vector<std::string> header;
-    for (std::int64_t i = 0; i < dims.row(); ++i) header.push_back(column + std::to_string(i));
-    core::write_csv(file, header, std::vector<double>(values.begin(), values.end()));
+    if (std::find(endings.begin(), endings.end(), out.extension().string()) == endings.end())
+        throw Error(Exit::usage, fmt::format("--out: '{}' must end in {}", out.string(), fmt::join(endings, " or ")));
+    refuse_to_replace(out, open);
+    return out;
 }
 
 void print_result(const Arguments& arguments, const std::function<std::string()>& json,

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,23 +16,19 @@ namespace elbo::tools {
 core::Split split_of(const Arguments& arguments, const core::Rows& rows);
 std::string name_of(core::Split split);
 
-/// What a purpose gives for rows first .. first+count, computed in batches.
-std::vector<float> outputs_of(const OpenRun& open, const std::string& purpose, core::Split split, std::int64_t first,
-                              std::int64_t count);
+/// What a purpose gives for rows first .. first+count, batch by batch.
+void outputs_of(const OpenRun& open, const std::string& purpose, core::Split split, std::int64_t first,
+                std::int64_t count, const std::function<void(std::span<const float>)>& take);
 
-/// New examples. A model that takes classes gets them in turn, or `label` for all. Throws Error (usage) for a class
-/// that the data does not have.
-std::vector<float> samples_of(core::Session& session, std::int64_t count, std::uint64_t seed,
-                              std::optional<std::int64_t> label = {});
+/// New examples, batch by batch. A model that takes classes gets them in turn, or `label` for all. Throws Error (usage)
+/// for a class that the data does not have.
+void samples_of(core::Session& session, std::int64_t count, std::uint64_t seed, std::optional<std::int64_t> label,
+                const std::function<void(std::span<const float>)>& take);
 
-/// --out, or `fallback` in the run's folder. Throws Error (usage) for another ending, so that it is said before
-/// anything is computed.
+/// --out, or `fallback` in the run's folder. Throws Error (usage), before anything is computed, for another ending, and
+/// for a file that belongs to the run or is its data.
 std::filesystem::path out_file(const Arguments& arguments, const OpenRun& open, const std::string& fallback,
                                const std::vector<std::string>& endings);
-/// As .npy, or as .csv whose columns are named `column` and a number.
-void write_array(const std::filesystem::path& file, const std::vector<float>& values, const core::Dims& dims,
-                 const std::string& column);
-
 /// JSON with --json, else the lines for people; only what is printed is made.
 void print_result(const Arguments& arguments, const std::function<std::string()>& json,
                   const std::function<std::string()>& text);

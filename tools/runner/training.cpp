@@ -8,6 +8,7 @@
 
 #include "core/run/trainer.hpp"
 #include "ops/backend/backends.hpp"
+#include "ops/backend/threads.hpp"
 #include "tools/runner/console.hpp"
 #include "tools/runner/drawing.hpp"
 #include "tools/runner/results.hpp"
@@ -35,7 +36,12 @@ void catch_signals() {
     struct sigaction action {};
     action.sa_handler = on_signal;
     action.sa_flags = SA_ONSTACK | SA_RESTART;
-    for (int signal : {SIGINT, SIGTERM}) ::sigaction(signal, &action, nullptr);
+    for (int signal : {SIGINT, SIGTERM, SIGHUP}) {
+        struct sigaction before {};
+        ::sigaction(signal, nullptr, &before);
+        // What nohup, or a shell that runs it in the background, ignores stays ignored.
+        if (before.sa_handler != SIG_IGN) ::sigaction(signal, &action, nullptr);
+    }
 }
 
 void introduce(const OpenRun& open, Console& console) {
@@ -73,6 +79,7 @@ int train_on(const Arguments& arguments, OpenRun& open) {
     Console console(open.run, open.session(), open.config.epochs);
     introduce(open, console);
     catch_signals();
+    ops::settle_team();
     core::Trainer trainer(open.run, open.config, open.session(), open.rows(), console, stop_signal);
     const core::TrainingResult result = trainer.train(open.progress);
     if (result.stopped) {

@@ -18,10 +18,11 @@ struct Arguments;
 /// begins.
 struct Flag {
     std::string_view name, value, help;
+    bool of_run = false; ///< takes the place of the run's own setting of that name
 };
 
 inline constexpr Flag kJson{"json", "", "machine-readable result"};
-inline constexpr Flag kThreads{"threads", "N", "size of the compute team, instead of the run's"};
+inline constexpr Flag kThreads{"threads", "N", "size of the compute team, instead of the run's", true};
 inline constexpr Flag kSplit{"split", "train|test", "which rows (default: test)"};
 constexpr Flag out_flag(std::string_view help) { return {"out", "FILE", help}; }
 
@@ -32,6 +33,7 @@ struct Verb {
     std::string summary = {};
     std::vector<Flag> flags = {};
     bool takes_settings = false; ///< --prior laplace --prior.scale 2 ...
+    bool computes = true;        ///< runs programs: the compute team is made ready
     /// Returns the exit code; throws core::Error.
     int (*run)(const Arguments&, core::Registry&) = nullptr;
 };

@@ -30,8 +30,6 @@ std::optional<std::int64_t> Arguments::number(const std::string& flag, std::int6
     return v;
 }
 
-namespace {
-
 const Verb& find_verb(const std::string& word) {
     std::vector<std::string> known;
     for (const Verb& v : verbs()) {
@@ -41,6 +39,8 @@ const Verb& find_verb(const std::string& word) {
     throw Error(Exit::usage, fmt::format("there is no verb '{}'{}", word, did_you_mean(word, known)))
         .note(fmt::format("verbs: {}", fmt::join(known, ", ")));
 }
+
+namespace {
 
 std::string setting_key(const std::string& flag) {
     const auto dot = flag.find('.');

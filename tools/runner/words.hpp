@@ -26,6 +26,9 @@ struct Arguments {
     std::optional<std::int64_t> number(const std::string& flag, std::int64_t least) const;
 };
 
+/// Throws Error (usage) for an unknown verb, with the nearest.
+const Verb& find_verb(const std::string& word);
+
 /// Throws Error (usage) for an unknown verb or flag, with the nearest. `--plugin` and `--plugin-dir` are added to the
 /// registry on the way, since they decide which flags there are.
 Arguments parse(const std::vector<std::string>& words, core::Registry& registry);

@@ -22,7 +22,7 @@ extern "C" {
 #endif
 
 #define ELBO_ABI_MAJOR 2
-#define ELBO_ABI_MINOR 0
+#define ELBO_ABI_MINOR 1
 #define ELBO_MAX_RANK 6
 #define ELBO_NOTE_MAGIC 0x6f626c65u /* "elbo", little endian */
 #define ELBO_NOTE_TYPE 1u
@@ -171,6 +171,9 @@ typedef struct elbo_data {
     int32_t (*open)(void* self, elbo_rows* out, elbo_why*);
     /* n rows of a field (its number in elbo_rows), one after the other. */
     int32_t (*read)(void* self, uint32_t field, int32_t split, const int64_t* rows, int64_t n, float* out, elbo_why*);
+    /* Since 2.1. The same in f64, for values that f32 would round before they are scaled; NULL when f32 holds them. */
+    int32_t (*read_f64)(void* self, uint32_t field, int32_t split, const int64_t* rows, int64_t n, double* out,
+                        elbo_why*);
 } elbo_data;
 
 /* A traced method a component has, with the sizes of what it takes and gives (docs/interface.md). */

@@ -103,6 +103,10 @@ struct Bridge {
                              float* out, elbo_why* why) {
         return guarded(why, [&] { self(p)->read(field, split, rows, n, out); });
     }
+    static std::int32_t read_f64(void* p, std::uint32_t field, std::int32_t split, const std::int64_t* rows,
+                                 std::int64_t n, double* out, elbo_why* why) {
+        return guarded(why, [&] { self(p)->read_f64(field, split, rows, n, out); });
+    }
 
 private:
     static std::optional<Fact> fact_of(const T& part, std::string_view key) {
@@ -138,7 +142,8 @@ const elbo_component& component_of(const char* name, const char* summary) {
     }();
     const elbo_data* rows = nullptr;
     if constexpr (std::is_base_of_v<DataSet, T>) {
-        static const elbo_data data{sizeof(elbo_data), Bridge<T>::open, Bridge<T>::read};
+        static const elbo_data data{sizeof(elbo_data), Bridge<T>::open, Bridge<T>::read,
+                                    ELBO_OWN(DataSet, read_f64) ? Bridge<T>::read_f64 : nullptr};
         rows = &data;
     }
     tables.push_back({sizeof(elbo_component), std::uint32_t(params.size()), std::uint32_t(methods.size()), 0, T::kind,

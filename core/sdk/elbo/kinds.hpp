@@ -213,6 +213,11 @@ struct DataSet : Component {
     virtual void read(std::uint32_t, int, const std::int64_t*, std::int64_t, float*) const {
         throw std::invalid_argument("this data set reads nothing");
     }
+    /// The same in f64. A set overrides it whose values f32 would round, such as time stamps: they are centred and
+    /// scaled in f64, and rounded then.
+    virtual void read_f64(std::uint32_t, int, const std::int64_t*, std::int64_t, double*) const {
+        throw std::invalid_argument("this data set reads f32 only");
+    }
 };
 
 namespace detail {

@@ -58,6 +58,7 @@ const VerbEntry entry({.order = 20,
                        .operand = "KIND/NAME",
                        .summary = "a part: what it is and its parameters",
                        .flags = {kJson},
+                       .computes = false,
                        .run = describe});
 
 } // namespace

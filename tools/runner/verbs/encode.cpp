@@ -1,6 +1,7 @@
 // encode: the mean code of every row of a split.
 #include <fmt/format.h>
 
+#include "core/files/arrays.hpp"
 #include "tools/runner/results.hpp"
 
 namespace elbo::tools {
@@ -12,7 +13,9 @@ int encode(const Arguments& arguments, core::Registry& registry) {
     const core::Split split = split_of(arguments, open.rows());
     const auto out = out_file(arguments, open, "codes.npy", {".npy", ".csv"});
     const std::int64_t n = open.rows().count(split);
-    write_array(out, outputs_of(open, "encode", split, 0, n), {n, open.config.latent}, "z");
+    core::ArrayFile file(out, {n, open.config.latent}, "z");
+    outputs_of(open, "encode", split, 0, n, [&](auto batch) { file.add(batch); });
+    file.commit();
     fmt::print("{}\n", out.string());
     return 0;
 }

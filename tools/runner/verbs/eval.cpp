@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/base/notice.hpp"
 #include "core/run/evaluation.hpp"
 #include "core/run/trainer.hpp"
 #include "tools/runner/results.hpp"
@@ -21,6 +22,12 @@ std::string unit_of(const OpenRun& open) {
     return !likelihood || likelihood->fact<bool>("density") ? "nats" : "the likelihood's loss";
 }
 
+Json left_out(const core::Evaluation& e) {
+    Json out = Json::array();
+    for (const core::OddRow& r : e.odd) out.push_back(r.row);
+    return out;
+}
+
 Json json_of(const OpenRun& open, const core::Evaluation& e, const std::string& run, const std::string& split) {
     auto value = [&](const char* name) { return e.term(name) ? Json(e.term(name)->value) : Json(nullptr); };
     Json terms = Json::object(), latents = Json::object();
@@ -31,6 +38,7 @@ Json json_of(const OpenRun& open, const core::Evaluation& e, const std::string& 
     return {{"run", run},
             {"split", split},
             {"rows", e.rows},
+            {"rows_left_out", left_out(e)},
             {"epoch", open.progress.epoch},
             {"step", open.progress.step},
             {"negative_elbo", e.negative_elbo() ? Json(*e.negative_elbo()) : Json(nullptr)},
@@ -70,6 +78,7 @@ int eval(const Arguments& arguments, core::Registry& registry) {
     const OpenRun open = open_run(arguments, registry);
     const core::Split split = split_of(arguments, open.rows());
     const core::Evaluation e = core::evaluate(open.session(), open.rows(), split, open.config.batch);
+    for (const std::string& line : e.warnings(name_of(split))) core::tell(line);
     print_result(
         arguments, [&] { return json_of(open, e, arguments.operand, name_of(split)).dump(); },
         [&] { return text_of(e, name_of(split), unit_of(open)); });

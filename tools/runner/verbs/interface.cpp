@@ -273,6 +273,7 @@ int interface(const Arguments&, core::Registry&) {
 const VerbEntry entry({.order = 110,
                        .name = "interface",
                        .summary = "what a plugin needs beyond elbo/abi.h, as Markdown",
+                       .computes = false,
                        .run = interface});
 
 } // namespace

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "core/base/error.hpp"
+#include "core/files/arrays.hpp"
 #include "tools/runner/drawing.hpp"
 #include "tools/runner/results.hpp"
 
@@ -40,8 +41,9 @@ int reconstruct(const Arguments& arguments, core::Registry& registry) {
     if (is_picture(out, open.rows().dims(), rows.count(), "--rows")) {
         draw_reconstructions(out, open.session(), open.rows(), split, rows.first, rows.count());
     } else {
-        const auto values = outputs_of(open, "reconstruct", split, rows.first, rows.count());
-        write_array(out, values, {rows.count(), open.rows().values()}, "x");
+        core::ArrayFile file(out, {rows.count(), open.rows().values()}, "x");
+        outputs_of(open, "reconstruct", split, rows.first, rows.count(), [&](auto batch) { file.add(batch); });
+        file.commit();
     }
     fmt::print("{}\n", out.string());
     return 0;

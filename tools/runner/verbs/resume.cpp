@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include "core/base/error.hpp"
+#include "core/base/notice.hpp"
+#include "ops/backend/backends.hpp"
 #include "tools/runner/training.hpp"
 
 namespace elbo::tools {
@@ -10,19 +12,18 @@ namespace {
 
 int resume(const Arguments& arguments, core::Registry& registry) {
     OpenRun open = open_run(arguments, registry, true);
+    if (open.run.info("data.sha256").empty())
+        open.run.write_info(open.config, open.session(), open.rows(), ops::backend_description(), registry);
     const std::string trained_on = open.run.info("data.sha256");
     if (!trained_on.empty() && trained_on != open.rows().hash())
         throw core::Error(core::Exit::data, "the data is not what this run was trained on: its SHA-256 differs",
                           arguments.operand)
             .note("data " + open.rows().description());
-    const bool done = open.progress.epoch >= std::uint64_t(open.config.epochs);
-    if (done && std::filesystem::exists(open.run.folder() / "model" / "weights.safetensors")) {
-        fmt::print(stderr, "the run has done its {} epochs; train longer with --epochs N\n", open.config.epochs);
-        const bool best = open.config.keep == "best" && open.progress.best_epoch > 0;
-        print_trained(arguments, open, open.progress, best ? open.progress.best_epoch : open.progress.epoch);
-        return 0;
-    }
-    open.run.write_config(open.config);
+    if (open.progress.epoch >= std::uint64_t(open.config.epochs))
+        core::tell(fmt::format("the run has done its {} epochs; train longer with --epochs N", open.config.epochs));
+    else open.run.write_config(open.config);
+    // A run that was killed behind its last checkpoint has no model or pictures yet, or older ones: made again, they
+    // are the same when they were there.
     return train_on(arguments, open);
 }
 
@@ -30,9 +31,9 @@ const VerbEntry entry({.order = 40,
                        .name = "resume",
                        .operand = "RUN",
                        .summary = "go on with a run",
-                       .flags = {{"epochs", "N", "train until this epoch, instead of the run's"},
+                       .flags = {{"epochs", "N", "train until this epoch, instead of the run's", true},
                                  {"patience", "N",
-                                  "stop after so many epochs without a smaller test loss, instead of the run's"},
+                                  "stop after so many epochs without a smaller test loss, instead of the run's", true},
                                  kThreads,
                                  kJson},
                        .run = resume});

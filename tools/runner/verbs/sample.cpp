@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "core/base/error.hpp"
+#include "core/files/arrays.hpp"
 #include "tools/runner/drawing.hpp"
 #include "tools/runner/results.hpp"
 
@@ -12,7 +13,7 @@ using core::Exit;
 
 namespace {
 
-constexpr std::int64_t kMostSamples = 1 << 20;
+constexpr std::int64_t kMostSamples = std::int64_t(1) << 32;
 
 int sample(const Arguments& arguments, core::Registry& registry) {
     const OpenRun open = open_run(arguments, registry);
@@ -27,7 +28,9 @@ int sample(const Arguments& arguments, core::Registry& registry) {
     if (is_picture(out, open.rows().dims(), count, "--count")) {
         draw_samples(out, open.session(), count, seed, label);
     } else {
-        write_array(out, samples_of(open.session(), count, seed, label), {count, open.rows().values()}, "x");
+        core::ArrayFile file(out, {count, open.rows().values()}, "x");
+        samples_of(open.session(), count, seed, label, [&](auto batch) { file.add(batch); });
+        file.commit();
     }
     fmt::print("{}\n", out.string());
     return 0;

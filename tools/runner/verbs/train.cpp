@@ -1,7 +1,9 @@
 // train: a new run folder, and a model trained into it.
 #include <fmt/format.h>
 
+#include "core/base/notice.hpp"
 #include "ops/backend/backends.hpp"
+#include "ops/backend/threads.hpp"
 #include "ops/table.hpp"
 #include "tools/runner/training.hpp"
 
@@ -29,9 +31,10 @@ std::vector<core::GivenSetting> settings_of(const Arguments& arguments) {
 
 int train(const Arguments& arguments, core::Registry& registry) {
     core::RunConfig config = core::resolve(settings_of(arguments), registry);
+    if (config.threads == 0) config.threads = ops::available_threads();
     auto backend = ops::make_backend("dnnl", int(config.threads));
     // Everything that can be wrong with the parts and the data shows here, before a folder is made.
-    core::Assembly assembly = core::assemble(config, registry, ops::table(), *backend, {}, tell);
+    core::Assembly assembly = core::assemble(config, registry, ops::table(), *backend, {}, core::tell_line);
     const fs::path folder = arguments.value("out") ? fs::path(*arguments.value("out")) : free_folder(config);
     core::Run run = core::Run::create(folder, config, arguments.has("overwrite"));
     try {
