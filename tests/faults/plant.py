@@ -112,7 +112,7 @@ def main():
     here = Path(__file__).resolve().parents[2]
     parser = argparse.ArgumentParser(description="plants faults and looks whether the tests notice")
     parser.add_argument("--source", type=Path, default=here, help="a checkout without changes (default: this one)")
-    parser.add_argument("--only", nargs="+", metavar="ID", default=[], help="these alone")
+    parser.add_argument("--only", nargs="+", metavar="ID", default=[], help="these alone, in this order")
     parser.add_argument("--list", action="store_true", help="name the faults, and check that they can be planted")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="of the build")
     parser.add_argument("--report", type=Path, metavar="FILE", help="a table in Markdown")
@@ -124,7 +124,7 @@ def main():
         sys.exit("two faults have the same id")
     if unknown := [i for i in arguments.only if i not in faults]:
         sys.exit("no such fault: " + " ".join(unknown))
-    chosen = [f for f in FAULTS if not arguments.only or f.id in arguments.only]
+    chosen = [faults[i] for i in arguments.only] or FAULTS
     for f in chosen:
         place_of(source, f)
     if arguments.list:
