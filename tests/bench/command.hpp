@@ -103,7 +103,7 @@ inline Outcome run(const Command& command) {
     const pid_t child = ::fork();
     if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
     if (child == 0) {
-        for (int s : {SIGINT, SIGTERM, SIGPIPE, SIGXFSZ}) ::signal(s, s == SIGXFSZ ? SIG_IGN : SIG_DFL);
+        for (int s : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ}) ::signal(s, s == SIGXFSZ ? SIG_IGN : SIG_DFL);
         ::dup2(::open("/dev/null", O_RDONLY), 0);
         ::dup2(out.ends[1], 1);
         ::dup2(err.ends[1], 2);

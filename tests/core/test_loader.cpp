@@ -96,6 +96,24 @@ TEST_CASE("loader: each epoch is a permutation of all rows, its last batch small
     CHECK(orders.size() == 4);
 }
 
+TEST_CASE("loader: drop_last leaves out what fills no batch, other rows in every epoch") {
+    Numbered data;
+    Loader loader(*data.rows, kBatch, 3, 0, 0, {}, true);
+    CHECK(loader.batches_per_epoch() == kPerEpoch - 1);
+    std::set<std::set<int>> epochs;
+    for (int epoch = 0; epoch < 4; ++epoch) {
+        std::set<int> seen;
+        for (std::int64_t i = 0; i < kPerEpoch - 1; ++i) {
+            const Batch b = loader.next();
+            CHECK(b.rows == kBatch);
+            CHECK(b.last == (i + 2 == kPerEpoch));
+            for (int row : numbers(b)) CHECK(seen.insert(row).second);
+        }
+        epochs.insert(seen);
+    }
+    CHECK(epochs.size() > 1);
+}
+
 TEST_CASE("loader: the order is a function of seed and epoch") {
     Numbered data;
     Loader a(*data.rows, kBatch, 3, 0, 0), b(*data.rows, 7, 3, 0, 0), c(*data.rows, kBatch, 4, 0, 0);

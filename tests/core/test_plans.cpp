@@ -127,6 +127,26 @@ TEST_CASE("plans: unfused programs and those of single ops keep what a plan prom
     MESSAGE(counts.programs << " programs, " << counts.units << " units, " << counts.values << " values checked");
 }
 
+TEST_CASE("plans: programs of thousands of values keep what a plan promises too") {
+    const std::int64_t sizes[] = {16, 400, 48, 4000, 130, 1000, 16, 700};
+    Workbench run({}, {3}, 2, &backend("dnnl"));
+    core::Recording r(ops::table(), &run, "test");
+    std::vector<std::vector<Var>> made;
+    for (std::size_t k = 0; k < std::size(sizes); ++k) made.push_back({r.input("x" + std::to_string(k), {sizes[k]})});
+    std::uint64_t state = 1; // which chain goes on, and how far back it reads
+    for (int i = 0; i < 6000; ++i) {
+        state = state * 6364136223846793005u + 1442695040888963407u;
+        auto& chain = made[(state >> 33) % std::size(sizes)];
+        const std::size_t back = (state >> 40) % std::min<std::size_t>(chain.size(), 9);
+        chain.push_back(chain.back() * 0.5 + sin(chain[chain.size() - 1 - back]));
+    }
+    std::vector<core::NamedNode> outputs;
+    for (const auto& chain : made) outputs.push_back({"y", chain.back().node});
+    Counts counts;
+    for (bool fuse : {true, false}) counts.add(*freeze(r, outputs, fuse));
+    CHECK(counts.values > 6000);
+}
+
 TEST_CASE("plans: the checker finds units out of order, missing, doubled and overfull") {
     const Victim whole;
     REQUIRE(look_at(whole.p).text() == "");

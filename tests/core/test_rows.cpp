@@ -2,6 +2,7 @@
 #include "core/data/rows.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 #include <set>
 
@@ -202,6 +203,26 @@ TEST_CASE("rows: standardize gives mean 0 and deviation 1 over the training rows
         CHECK(rows.high() == *std::max_element(x.begin(), x.end()));
         CHECK(rows.description().find("standardized over the training rows") != std::string::npos);
     }
+}
+
+TEST_CASE("rows: values are standardized before they are rounded to f32") {
+    std::string text;
+    for (int i = 0; i < 10; ++i) text += std::to_string(1000000000 + i) + "\n"; // f32 knows multiples of 64 there
+    Table t(text);
+    DataOptions o = scaled("none", true);
+    o.test_fraction = 0;
+    const auto x = values_of(t.rows(o), Split::train);
+    REQUIRE(x.size() == 10);
+    for (int i = 0; i < 10; ++i) CHECK(x[std::size_t(i)] == doctest::Approx((i - 4.5) / std::sqrt(8.25)).epsilon(1e-5));
+}
+
+TEST_CASE("rows: standardize takes a column that differs by rounding alone for a constant one") {
+    std::string text;
+    for (int i = 0; i < 50; ++i) text += i % 2 ? "0.1\n" : "0.10000000000000002\n";
+    Table t(text);
+    const Rows& rows = t.rows(scaled("none", true));
+    CHECK(rows.scaler().spread[0] == 1);
+    for (float v : values_of(rows, Split::train)) CHECK(std::fabs(v) < 1e-6);
 }
 
 TEST_CASE("rows: a restored scaler is used instead of a new one, and must have the size of a row") {

@@ -78,6 +78,16 @@ struct WrongDecoder : Decoder {
     Var raw(Var z) const override { return linear(z, 5, "output"); }
 };
 
+/// A model that shows what it was told.
+struct Told : Model {
+    Var objective(Var x) const override { return sum_rows(square(x - parameter(x, "mean", {kValues}))); }
+    Var encode(Var x) const override { return slice(x, 1, 0, 3); }
+    Var reconstruct(Var x) const override {
+        const auto [low, high] = data_range(x);
+        return clamp(x, low, high);
+    }
+};
+
 /// An encoder that starts from examples.
 struct Prototypes : Encoder {
     Var features(Var x) const override {
@@ -163,6 +173,37 @@ TEST_CASE("session: batches of another size in between share tensors and go on c
     CHECK(s->steps_done() == 2);
     CHECK(s->program("train", 5).get() != s->program("train", kRows).get());
     CHECK(s->program("train", 5).get() == s->program("train", 5).get());
+}
+
+TEST_CASE("session: a batch of fewer rows moves the weights by its share of a whole one") {
+    const auto mean_after = [](std::int64_t whole, std::int64_t rows) {
+        std::vector<std::unique_ptr<Part>> parts = make_parts({{"optimizer", "sgd", {{"lr", 0.25}}}});
+        parts.push_back(make_own<Told>("told"));
+        auto settings = kSettings;
+        settings.batch = whole;
+        auto s = make_session(std::move(parts), settings);
+        const std::vector<float> ones(std::size_t(kRows * kValues), 1.f);
+        REQUIRE(s->step(ones.data(), rows).finite);
+        return tensors_of(*s).at("model.mean");
+    };
+    // A step of a whole batch goes 0.25 of the gradient 2 (1 - 0).
+    CHECK(mean_after(kRows, kRows) == std::vector<float>(kValues, 0.5f));
+    CHECK(mean_after(kRows, kRows / 2) == std::vector<float>(kValues, 0.25f));
+    CHECK(mean_after(kRows, 1) == std::vector<float>(kValues, 0.0625f));
+    CHECK(mean_after(4, kRows) == std::vector<float>(kValues, 0.5f));
+}
+
+TEST_CASE("session: parts are told the range of the data") {
+    std::vector<std::unique_ptr<Part>> parts = make_parts({{"optimizer", "sgd"}});
+    parts.push_back(make_own<Told>("told"));
+    auto settings = kSettings;
+    settings.low = -1.5;
+    settings.high = 2.25;
+    auto s = make_session(std::move(parts), settings);
+    const std::vector<float> x{-9, -1.75f, -1, 0, 2, 2.5f, 9};
+    s->run("reconstruct", x.data(), 1, 1);
+    const auto got = s->output("reconstruct");
+    CHECK(std::vector<float>(got.begin(), got.end()) == std::vector<float>{-1.5f, -1.5f, -1, 0, 2, 2.25f, 2.25f});
 }
 
 TEST_CASE("session: evaluating changes nothing and gives the same numbers again") {

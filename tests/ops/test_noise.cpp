@@ -166,3 +166,12 @@ TEST_CASE("philox sequence: draws below n are uniform, moments of its normals fi
     CHECK(std::fabs(sum / 1e5) < 4 / std::sqrt(1e5));
     CHECK(std::fabs(squares / 1e5 - 1) < 4 * std::sqrt(2 / 1e5));
 }
+
+TEST_CASE("philox sequence: draws below a number that does not divide 2^32 favour none") {
+    core::PhiloxSequence draw(1, 3);
+    std::vector<int> count(3); // without drawing again, every third number would come twice as often as the others
+    for (int i = 0; i < 30000; ++i) ++count[draw.below(3u << 30) % 3];
+    double chi2 = 0;
+    for (int c : count) chi2 += (c - 1e4) * (c - 1e4) / 1e4;
+    CHECK(chi2 < 13.8); // 2 degrees of freedom, 0.001
+}

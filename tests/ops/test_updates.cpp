@@ -147,6 +147,44 @@ TEST_CASE("guard: when it is not finite nothing is assigned") {
             }
 }
 
+TEST_CASE("guard: one that is an input is looked at before anything is assigned") {
+    for (const std::string name : {"dnnl", "reference"}) {
+        CAPTURE(name);
+        Update u(name);
+        Var p = u.make("p", 4, Init::constant(3));
+        assign(p, p + 1.0);
+        core::FreezeRequest request;
+        request.purpose = "train";
+        request.assignments = u.r.assignments();
+        request.guard = u.like.node;
+        const Frozen program = core::freeze(u.r.tape, request, &u.on);
+        const auto bound = u.on.bind(program, u.run.pointers(*program));
+        float value = 1;
+        const std::vector<const float*> inputs(program->inputs.size(), &value);
+        CHECK(bound->run({inputs, {}}));
+        CHECK(u.run.values("p") == Doubles(4, 4.0));
+        value = std::numeric_limits<float>::infinity();
+        CHECK_FALSE(bound->run({inputs, {}}));
+        CHECK(u.run.values("p") == Doubles(4, 4.0));
+    }
+}
+
+TEST_CASE("updates: an output that is a constant has its values, whoever else reads it") {
+    for (const std::string name : {"dnnl", "reference"})
+        for (bool fuse : {true, false}) {
+            CAPTURE(name);
+            CAPTURE(fuse);
+            Update u(name);
+            Var alone = constant(u.like, 2.5, {3}), read = constant(u.like, -1, {4});
+            Var p = u.make("p", 4, Init::constant(3));
+            assign(p, p * read);
+            const auto got = u.step({{"alone", alone.node}, {"read", read.node}}, fuse);
+            CHECK(got[0] == Doubles(3, 2.5));
+            CHECK(got[1] == Doubles(4, -1.0));
+            CHECK(u.run.values("p") == Doubles(4, -3.0));
+        }
+}
+
 TEST_CASE("assign: a parameter, an input, another size, twice, or outside of training is refused with the line") {
     const auto refused = [](const char* purpose, auto record) {
         Workbench run;

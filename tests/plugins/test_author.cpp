@@ -198,6 +198,21 @@ struct InfiniteSlope : Bare {
     }
 };
 
+/// The same where no gradient is small.
+struct InfiniteSlopeOfMany : Bare {
+    Var objective(Var x) const override {
+        Var p = parameter(x, "p", {5000});
+        return sum_rows(0 * x) + sum_all(sqrt(square(p)));
+    }
+};
+/// A further objective that is infinite and has a finite gradient.
+struct InfiniteSide : Bare {
+    Var objective(Var x) const override {
+        also_minimise("side", sum_rows(parameter(x, "p", {kValues}) + log(0 * x)), "model");
+        return sum_rows(x);
+    }
+};
+
 template <class T>
 std::unique_ptr<core::Session> bare(const char* name) {
     std::vector<std::unique_ptr<Part>> parts;
@@ -294,4 +309,16 @@ TEST_CASE("author: a gradient that is not finite stops the step and names its op
     for (float v : s->tensors().find("model.p")->values()) CHECK(v == 0);
     must_say(s->explain_non_finite("train", x.data(), kRows, s->steps_done() + 1),
              {"div gave", line_of(kInfiniteSlopeLine)});
+}
+
+TEST_CASE("author: a gradient of many values that is not finite stops the step, where no small one shows it") {
+    auto s = bare<InfiniteSlopeOfMany>("slope_of_many");
+    CHECK_FALSE(s->step(some_rows().data(), kRows).finite);
+    for (float v : s->tensors().find("model.p")->values()) REQUIRE(v == 0);
+}
+
+TEST_CASE("author: a further objective that is not finite stops the step, whatever its gradient") {
+    auto s = bare<InfiniteSide>("side");
+    CHECK_FALSE(s->step(some_rows().data(), kRows).finite);
+    for (float v : s->tensors().find("model.p")->values()) CHECK(v == 0);
 }

@@ -202,6 +202,30 @@ TEST_CASE("factor: the critic's loss moves the critic alone, the model's loss ev
     CHECK(critic < 0.8);
 }
 
+TEST_CASE("score: no model draws anything for it") {
+    const std::vector<NamedValue> net{{"hidden", widths({6})}};
+    for (const std::string model : {"ae", "vae", "cvae", "factor"})
+        for (const std::string prior : {"standard_normal", "laplace", "vamp"}) {
+            if (model == "ae" && prior != "standard_normal") continue;
+            CAPTURE(model);
+            CAPTURE(prior);
+            std::vector<Chosen> parts{{"model", model},
+                                      {"encoder", "mlp", net},
+                                      {"posterior", model == "ae" ? "delta" : "diagonal_gaussian"},
+                                      {"decoder", "mlp", net},
+                                      {"likelihood", "bernoulli"},
+                                      {"optimizer", "sgd"}};
+            if (model != "ae") parts.push_back({"prior", prior});
+            if (model == "factor") parts.push_back({"encoder", "mlp", net, "critic"});
+            if (model == "cvae" && prior == "vamp") continue; // pseudo-inputs have no class
+            auto settings = session_settings(3, {5});
+            if (model == "cvae") settings.fields = {{"labels", {1}, 2}};
+            auto s = make_session(make_parts(parts), settings);
+            s->prepare(8);
+            for (const auto& node : s->program("score", 8)->nodes) CHECK_FALSE(node.op->noise);
+        }
+}
+
 TEST_CASE("cvae: takes the classes of the batch, and draws the class it is asked for") {
     const std::vector<NamedValue> net{{"hidden", widths({16})}};
     auto settings = session_settings(2, {4});

@@ -162,10 +162,10 @@ TEST_CASE("resume: a run that is done but was ended before its model was written
     CHECK(get(t.path / "run" / kWeights) == weights);
 }
 
-TEST_CASE("resume: a run stopped amid an epoch by SIGINT or SIGTERM equals an uninterrupted one") {
+TEST_CASE("resume: a run stopped amid an epoch by SIGINT, SIGTERM or SIGHUP equals an uninterrupted one") {
     TempFolder t;
     must_be_done(runner(long_run("whole"), t.path));
-    for (const auto& [signal, code] : {std::pair{SIGINT, 130}, std::pair{SIGTERM, 143}}) {
+    for (const auto& [signal, code] : {std::pair{SIGINT, 130}, std::pair{SIGTERM, 143}, std::pair{SIGHUP, 129}}) {
         const std::string name = "stopped" + std::to_string(code);
         std::vector<std::string> words = long_run(name);
         words.insert(words.begin(), ELBO_RUNNER);
@@ -182,6 +182,18 @@ TEST_CASE("resume: a run stopped amid an epoch by SIGINT or SIGTERM equals an un
         must_be_done(runner({"resume", name}, t.path));
         same_result(t / "whole", t.path / name);
     }
+}
+
+TEST_CASE("train: nohup keeps it going when its terminal is closed") {
+    const std::string nohup = "/usr/bin/nohup";
+    if (!fs::exists(nohup)) return;
+    TempFolder t;
+    std::vector<std::string> words = long_run("run");
+    words.insert(words.begin(), {nohup, ELBO_RUNNER});
+    const Outcome o = run({.words = words, .folder = t.path, .when = "epoch 1/3", .signal = SIGHUP});
+    INFO(o.text());
+    CHECK(o.code == 0);
+    CHECK(fs::exists(t.path / "run" / kWeights));
 }
 
 TEST_CASE("train: a signal after the last step loses nothing") {
