@@ -12,8 +12,6 @@ std::string place_text(elbo_site site) { return site.file ? fmt::format("{}:{}",
 
 namespace {
 
-constexpr std::int64_t kMostValues = std::int64_t(1) << 40;
-
 std::string listed(std::span<const Dims> dims, std::string_view between) {
     std::string s;
     for (const auto& d : dims) s.append(s.empty() ? "" : between).append(d.text());

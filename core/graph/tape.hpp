@@ -15,6 +15,9 @@
 
 namespace elbo::core {
 
+/// Of one tensor.
+inline constexpr std::int64_t kMostValues = std::int64_t(1) << 40;
+
 using NodeId = std::int32_t;
 
 /// One value per node.

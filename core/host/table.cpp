@@ -36,6 +36,11 @@ Dims dims_of(const elbo_tensor& spec, elbo_site site) {
                         place_text(site));
         dims.push(spec.dims[i]);
     }
+    // Before any memory is asked for.
+    if (dims.numel() > kMostValues)
+        throw Error(Exit::plugin,
+                    fmt::format("tensor '{}': {} has more than {} values", spec.name, dims.text(), kMostValues),
+                    place_text(site));
     return dims;
 }
 

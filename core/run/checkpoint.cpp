@@ -43,11 +43,16 @@ std::uint64_t step_of(const fs::path& file) {
     return stem.starts_with("step-") ? parse_number<std::uint64_t>(stem.substr(5)).value_or(0) : 0;
 }
 
-// Oldest first.
+// Oldest first. A folder that cannot be read is not one without checkpoints: the run would begin anew.
 std::vector<fs::path> checkpoints_of(const Run& run) {
     std::vector<fs::path> all;
     std::error_code status;
-    for (const auto& e : fs::directory_iterator(run.folder() / "checkpoints", status))
+    const fs::path folder = run.folder() / "checkpoints";
+    fs::directory_iterator entries(folder, status);
+    while (status == std::errc::interrupted) entries = fs::directory_iterator(folder, status);
+    if (status && status != std::errc::no_such_file_or_directory)
+        throw Error(Exit::data, "cannot read the folder: " + status.message(), folder.string());
+    for (const auto& e : entries)
         if (e.path().extension() == ".safetensors" && e.path().stem().string().starts_with("step-"))
             all.push_back(e.path());
     std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return step_of(a) < step_of(b); });
@@ -95,8 +100,15 @@ void save_best(const Run& run, const RunConfig& config, Session& session, const 
 void save_checkpoint(const Run& run, const RunConfig& config, Session& session, const Rows& rows, const Progress& p) {
     write_checkpoint(run.folder() / "checkpoints" / fmt::format("step-{:09}.safetensors", p.step), config, session,
                      rows, p);
-    auto all = checkpoints_of(run);
-    for (std::size_t i = 0; i + 2 < all.size(); ++i) delete_file(all[i]);
+    try {
+        const auto all = checkpoints_of(run);
+        for (std::size_t i = 0; i + 2 < all.size(); ++i)
+            if (!delete_file(all[i]))
+                tell_once(
+                    fmt::format("warning: old checkpoints stay: cannot delete {}: {}", all[i].string(), reason(errno)));
+    } catch (const Error& e) { // what should go is not seen; what was saved is
+        tell_once(fmt::format("warning: old checkpoints stay: {}", e.what()));
+    }
 }
 
 fs::path newest_checkpoint_file(const Run& run) {
@@ -179,6 +191,11 @@ void Checkpoint::check(const RunConfig& config, const Session& session, const Ro
                 .note("set it back to go on from there");
         tell(fmt::format("warning: the run was trained with {} of {}, and now it is {}", what, then, now));
     }
+    if (const bool scaled = file_->find(kCenter); scaled == rows.scaler().center.empty())
+        throw Error(Exit::data,
+                    fmt::format("tensor '{}' is {}: the run was {}standardized, and config.toml says otherwise",
+                                kCenter, scaled ? "there" : "missing", scaled ? "" : "not "),
+                    path_.string());
     const std::int64_t batches = session.settings().steps_per_epoch;
     const std::size_t sums = session.terms().size() + 1;
     if (p.batch < 0 || p.batch >= batches || p.rows < 0 || p.rows > rows.count(Split::train) ||

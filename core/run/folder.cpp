@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/chrono.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,12 +26,20 @@ constexpr const char* kFolders[] = {"checkpoints", "pictures", "model"};
 constexpr const char* kFiles[] = {"metrics.csv", "log.txt", "run.json", "codes.npy", "scores.csv", "config.toml"};
 constexpr const char* kLock = "lock";
 
+// With those above it. wanted: what an error is about, where that is another one.
 void make_folder(const fs::path& folder, const fs::path& wanted = {}) {
-    std::error_code status;
-    fs::create_directories(folder, status);
-    if (status)
-        throw Error(Exit::failure, "cannot make the folder: " + status.message(),
-                    (wanted.empty() ? folder : wanted).string());
+    auto make = [&] { return retried([&] { return ::mkdir(folder.c_str(), 0777); }) == 0; };
+    if (make()) return;
+    if (errno == ENOENT && folder.has_parent_path() && folder.parent_path() != folder) {
+        make_folder(folder.parent_path(), wanted.empty() ? folder : wanted);
+        if (make()) return;
+    }
+    const int error = errno;
+    struct stat info {};
+    const bool there = retried([&] { return ::stat(folder.c_str(), &info); }) == 0;
+    if (error == EEXIST && there && S_ISDIR(info.st_mode)) return;
+    throw Error(Exit::failure, "cannot make the folder: " + reason(there && error == EEXIST ? ENOTDIR : error),
+                (wanted.empty() ? folder : wanted).string());
 }
 
 // Writing through a link would change something outside of the run.
@@ -91,6 +100,8 @@ Run Run::create(const fs::path& folder, const RunConfig& config, bool overwrite)
             throw;
         }
         run.discard(); // a folder that cannot be replaced, such as one where a disk is mounted
+        // Or one that another process has filled meanwhile.
+        if (is_there(target) && !fs::is_empty(target, status)) refuse_to_replace(target, overwrite);
     }
     refuse_links(target);
     Run run(target);
@@ -133,7 +144,8 @@ Run Run::open(const fs::path& folder) {
 void Run::lock(const std::string& what_for) {
     lock_ = std::make_shared<FileLock>(folder_ / kLock, what_for);
     sweep_temporaries(folder_);
-    for (const char* part : kFolders) sweep_temporaries(folder_ / part);
+    // One that was being replaced when its process was killed may lack some.
+    for (const char* part : kFolders) make_folder(folder_ / part), sweep_temporaries(folder_ / part);
 }
 
 void Run::write_config(const RunConfig& config) const { write_atomically(config_file(), config_toml(config)); }

@@ -1,18 +1,20 @@
-// Reads files that may or may not be gzip: zlib tells by the first bytes, whatever the name says. Files are not to be
+// Reads files that may or may not be gzip: the first bytes tell, whatever the name says. Files are not to be
 // trusted: damaged ones become a message with the path in it, and nothing is allocated before the bytes arrived.
 #pragma once
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
-#include <memory>
 #include <new>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <system_error>
+#include <utility>
 #include <vector>
 
 #include <zlib.h>
@@ -28,13 +30,19 @@ inline std::string shown(std::string_view text) {
 
 class File {
 public:
-    explicit File(std::string path) : path_(std::move(path)) {
-        std::error_code ignored;
-        if (std::filesystem::is_directory(path_, ignored)) fail("this is a folder; give the file in it");
-        errno = 0;
-        file_.reset(gzopen(path_.c_str(), "rbe"));
-        if (!file_) fail(std::string("cannot be opened: ") + std::strerror(errno ? errno : ENOMEM));
-        gzbuffer(file_.get(), 1u << 18);
+    explicit File(std::string path) : path_(std::move(path)), input_(1u << 18) {
+        // Without O_NONBLOCK, opening a pipe waits for a writer.
+        file_.fd = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+        struct stat info {};
+        if (file_.fd < 0 || ::fstat(file_.fd, &info) != 0)
+            fail(std::string("cannot be opened: ") + std::strerror(errno));
+        if (S_ISDIR(info.st_mode)) fail("this is a folder; give the file in it");
+        if (!S_ISREG(info.st_mode)) fail("is no regular file but a pipe, a device or a socket");
+        more(2);
+        packed_ = begins_stream();
+        if (packed_ && ::inflateInit2(&zip_.stream, 16 + MAX_WBITS) != Z_OK) throw std::bad_alloc();
+        zip_.open = packed_;
+        inside_ = packed_;
     }
 
     const std::string& path() const { return path_; }
@@ -44,22 +52,17 @@ public:
     std::size_t read(void* to, std::size_t n) {
         std::size_t got = 0;
         while (got < n) {
-            auto part = static_cast<unsigned>(std::min<std::size_t>(n - got, 1u << 20));
-            int now = gzread(file_.get(), static_cast<char*>(to) + got, part);
-            if (now < 0) damaged();
+            const std::size_t now =
+                piece(static_cast<std::uint8_t*>(to) + got, std::min<std::size_t>(n - got, 1u << 20));
             if (now == 0) break;
-            got += std::size_t(now);
-            total_ += std::uint64_t(now);
+            got += now;
+            total_ += now;
         }
         return got;
     }
 
     /// After a short read: whether the compressed stream stopped before its own end.
-    bool cut() const {
-        int code = Z_OK;
-        gzerror(file_.get(), &code);
-        return code == Z_BUF_ERROR;
-    }
+    bool cut() const { return inside_ && ended_; }
 
     /// Up to `promised` bytes; fewer when the file ends. Grows with what arrived, so a lying header costs nothing.
     std::vector<std::uint8_t> take(std::uint64_t promised) try {
@@ -80,21 +83,101 @@ public:
     }
 
 private:
-    [[noreturn]] void damaged() const {
-        int code = Z_OK;
-        std::string text = gzerror(file_.get(), &code);
-        if (text.starts_with(path_ + ": ")) text.erase(0, path_.size() + 2);
-        if (code == Z_ERRNO) fail(std::string("cannot be read: ") + std::strerror(errno));
-        fail("damaged gzip data after " + std::to_string(total_) + " unpacked bytes (" + text +
+    static constexpr std::uint64_t most = std::uint64_t(1) << 30, most_growth = 100;
+
+    struct Open {
+        int fd = -1;
+        Open() = default;
+        Open(const Open&) = delete;
+        Open& operator=(const Open&) = delete;
+        ~Open() {
+            if (fd >= 0) ::close(fd);
+        }
+    };
+    struct Zip {
+        z_stream stream{};
+        bool open = false;
+        Zip() = default;
+        Zip(const Zip&) = delete;
+        Zip& operator=(const Zip&) = delete;
+        ~Zip() {
+            if (open) ::inflateEnd(&stream);
+        }
+    };
+
+    /// Reads until `wanted` bytes wait in the input, or the file ends.
+    void more(std::size_t wanted) {
+        if (end_ - at_ >= wanted) return;
+        std::memmove(input_.data(), input_.data() + at_, end_ - at_);
+        end_ -= at_;
+        at_ = 0;
+        while (end_ < wanted && !ended_) {
+            const ssize_t got = ::read(file_.fd, input_.data() + end_, input_.size() - end_);
+            if (got < 0 && errno == EINTR) continue;
+            if (got < 0) fail(std::string("cannot be read: ") + std::strerror(errno));
+            if (got == 0) ended_ = true;
+            end_ += std::size_t(got);
+            consumed_ += std::uint64_t(got);
+        }
+    }
+    bool begins_stream() const { return end_ - at_ >= 2 && input_[at_] == 0x1f && input_[at_ + 1] == 0x8b; }
+
+    /// Some bytes; 0 where the file ends.
+    std::size_t piece(std::uint8_t* to, std::size_t n) {
+        if (packed_) return unpacked(to, n);
+        more(1);
+        const std::size_t now = std::min(n, end_ - at_);
+        std::copy_n(input_.data() + at_, now, to);
+        at_ += now;
+        return now;
+    }
+
+    std::size_t unpacked(std::uint8_t* to, std::size_t n) {
+        z_stream& z = zip_.stream;
+        z.next_out = to;
+        z.avail_out = static_cast<unsigned>(n);
+        while (z.avail_out == n) {
+            if (!inside_ && !next_stream()) return 0;
+            more(1);
+            if (at_ == end_) return 0; // cut
+            z.next_in = input_.data() + at_;
+            z.avail_in = static_cast<unsigned>(end_ - at_);
+            const int code = ::inflate(&z, Z_NO_FLUSH);
+            at_ = end_ - z.avail_in;
+            if (code == Z_MEM_ERROR) throw std::bad_alloc();
+            if (code != Z_OK && code != Z_STREAM_END && code != Z_BUF_ERROR) damaged(z.msg ? z.msg : "no gzip data");
+            inside_ = code != Z_STREAM_END;
+        }
+        const std::size_t now = n - z.avail_out;
+        if (const std::uint64_t all = total_ + now; all > most && all / most_growth > consumed_)
+            fail("unpacks to more than 1 GiB, and more than " + std::to_string(most_growth) +
+                 " times its size: that is no data; unpack it with gunzip if it is meant so");
+        return now;
+    }
+
+    /// A file may be several gzip streams, one behind the other; nothing else may follow one.
+    bool next_stream() {
+        more(2);
+        if (at_ == end_) return false;
+        if (!begins_stream())
+            fail("other bytes follow the gzip data, after " + std::to_string(total_) +
+                 " unpacked bytes; the file is damaged, download it again");
+        ::inflateReset(&zip_.stream);
+        return inside_ = true;
+    }
+
+    [[noreturn]] void damaged(const std::string& why) const {
+        fail("damaged gzip data after " + std::to_string(total_) + " unpacked bytes (" + why +
              "); check it with gzip -t and download it again");
     }
 
-    struct Close {
-        void operator()(gzFile_s* file) const { gzclose(file); }
-    };
     std::string path_;
-    std::unique_ptr<gzFile_s, Close> file_;
-    std::uint64_t total_ = 0;
+    Open file_;
+    Zip zip_;
+    std::vector<std::uint8_t> input_;
+    std::size_t at_ = 0, end_ = 0; ///< of the input, what waits
+    bool packed_ = false, inside_ = false, ended_ = false;
+    std::uint64_t total_ = 0, consumed_ = 0;
 };
 
 /// Lines of a file. Their length is bounded: a binary file must not be taken for one line of gigabytes.
