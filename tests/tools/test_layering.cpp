@@ -113,7 +113,7 @@ bool allowed(const Source& s, const Include& i) {
     if (s.in("models")) return standard(i) || elbo;
     if (s.in("plugins")) {
         const bool data = s.in("plugins/data");
-        return standard(i) || elbo || (data && (i.name == "zlib.h" || i.name == "gz.hpp"));
+        return standard(i) || elbo || (data && (i.name == "zlib.h" || i.name == "gz.hpp" || system_header(i)));
     }
     if (standard(i)) return true;
     if (s.in("core")) return allowed_in_core(s, i);
