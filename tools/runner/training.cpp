@@ -6,6 +6,7 @@
 #include <atomic>
 #include <nlohmann/json.hpp>
 
+#include "core/files/system.hpp"
 #include "core/run/trainer.hpp"
 #include "ops/backend/backends.hpp"
 #include "ops/backend/threads.hpp"
@@ -68,7 +69,7 @@ std::string text_of(const std::string& folder) {
     out += fmt::format("weights   {}/model/weights.safetensors\n", folder);
     for (const char* name : {"reconstructions.png", "samples.png"}) {
         const std::string picture = folder + "/pictures/" + name;
-        if (std::filesystem::exists(picture)) out += fmt::format("picture   {}\n", picture);
+        if (core::is_there(picture)) out += fmt::format("picture   {}\n", picture);
     }
     return out;
 }
