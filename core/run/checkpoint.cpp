@@ -48,13 +48,13 @@ std::vector<fs::path> checkpoints_of(const Run& run) {
     std::vector<fs::path> all;
     std::error_code status;
     const fs::path folder = run.folder() / "checkpoints";
-    fs::directory_iterator entries(folder, status);
-    while (status == std::errc::interrupted) entries = fs::directory_iterator(folder, status);
+    fs::directory_iterator entry(folder, status);
+    while (status == std::errc::interrupted) entry = fs::directory_iterator(folder, status);
+    for (; !status && entry != fs::directory_iterator(); entry.increment(status))
+        if (entry->path().extension() == ".safetensors" && entry->path().stem().string().starts_with("step-"))
+            all.push_back(entry->path());
     if (status && status != std::errc::no_such_file_or_directory)
         throw Error(Exit::data, "cannot read the folder: " + status.message(), folder.string());
-    for (const auto& e : entries)
-        if (e.path().extension() == ".safetensors" && e.path().stem().string().starts_with("step-"))
-            all.push_back(e.path());
     std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return step_of(a) < step_of(b); });
     return all;
 }

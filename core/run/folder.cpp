@@ -232,6 +232,20 @@ void Run::log(const std::string& line) const {
             fmt::format("warning: cannot write {}: {}; the run goes on without it", path.string(), reason(errno)));
 }
 
+namespace {
+
+// What the run wrote itself a moment ago: that it cannot be read is no fault of the data.
+std::string read_own(const fs::path& file) {
+    try {
+        return read_file(file);
+    } catch (Error& e) {
+        e.set_code(Exit::failure);
+        throw;
+    }
+}
+
+} // namespace
+
 void Run::add_metrics(const Metrics& metrics) const {
     const fs::path file = folder_ / "metrics.csv";
     std::string header, row, kept;
@@ -241,7 +255,7 @@ void Run::add_metrics(const Metrics& metrics) const {
         row += comma + fmt::format("{}", value); // the shortest text that reads back to the same bits
     }
     if (is_there(file)) {
-        const auto lines = pieces(read_file(file), '\n');
+        const auto lines = pieces(read_own(file), '\n');
         for (std::size_t i = 1; i < lines.size(); ++i) {
             const double epoch = parse_number<double>(lines[i].substr(0, lines[i].find(','))).value_or(0);
             if (epoch < metrics.at(0).second) kept += lines[i] + "\n";

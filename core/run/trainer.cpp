@@ -133,8 +133,12 @@ void Trainer::must_be_finite() {
 }
 
 Error Trainer::with_advice(Error e) const {
-    const auto last = newest_checkpoint_file(run_);
-    e.note(last.empty() ? "there is no checkpoint yet" : "last good checkpoint: " + last.string());
+    try {
+        const auto last = newest_checkpoint_file(run_);
+        e.note(last.empty() ? "there is no checkpoint yet" : "last good checkpoint: " + last.string());
+    } catch (const Error& unreadable) { // what went wrong in training counts for more
+        e.note(std::string("there may be checkpoints: ") + unreadable.what());
+    }
     e.note("try a smaller --optimizer.lr");
     run_.log(e.what());
     return e;

@@ -43,6 +43,16 @@ struct Steep : DataSet {
     }
 };
 
+/// The same, with one row that is too large for f32 once it is squared.
+struct OneHuge : Steep {
+    static constexpr std::int64_t kHuge = 6;
+    void read(std::uint32_t field, int split, const std::int64_t* rows, std::int64_t n, float* out) const override {
+        Steep::read(field, split, rows, n, out);
+        for (std::int64_t i = 0; i < n && field == 0; ++i)
+            if (rows[i] == kHuge) out[3 * i + 1] = -3e30f;
+    }
+};
+
 core::DataOptions as_they_are() {
     core::DataOptions o;
     o.scale = "none";
@@ -266,6 +276,59 @@ TEST_CASE("evaluate: batch i has the noise of step i, and its rows count as much
         for (float v : s->output("loss")) want += double(v) / double(Steep::kTrain);
     }
     CHECK(core::evaluate(*s, rows, Split::train, 5).loss == doctest::Approx(want).epsilon(1e-9));
+}
+
+TEST_CASE("evaluate: a row without a finite loss is named and left out of every mean, not counted as 0") {
+    const auto part = make_own<OneHuge>("one_huge");
+    const Rows rows(*part, as_they_are());
+    auto s = make_session(make_parts(autoencoder()), session_settings(2, {3}, 3));
+    s->prepare(8);
+    double loss = 0, error = 0;
+    std::vector<float> x(3);
+    for (std::int64_t row = 0; row < Steep::kTest; ++row) {
+        if (row == OneHuge::kHuge) continue;
+        rows.read(Split::test, std::span(&row, 1), x.data());
+        s->run("evaluate", x.data(), 1, 1);
+        loss += double(s->output("loss")[0]) / double(Steep::kTest - 1);
+        error += double(s->output("squared_error")[0]) / double(Steep::kTest - 1);
+    }
+    for (std::int64_t batch : {4, 7, 17}) {
+        CAPTURE(batch);
+        const core::Evaluation e = core::evaluate(*s, rows, Split::test, batch);
+        REQUIRE(e.odd.size() == 1);
+        CHECK(e.odd[0].row == OneHuge::kHuge);
+        CHECK(e.odd[0].largest == double(-3e30f));
+        CHECK(e.loss == doctest::Approx(loss).epsilon(1e-5));
+        CHECK(e.term("reconstruction")->value == doctest::Approx(loss).epsilon(1e-5));
+        CHECK(e.squared_error == doctest::Approx(error).epsilon(1e-5));
+    }
+}
+
+TEST_CASE("evaluate: a term per latent is the sum of its latents, each a mean over the rows") {
+    const auto part = make_own<Steep>("steep");
+    const Rows rows(*part, as_they_are());
+    auto parts = autoencoder();
+    parts[0].name = "vae", parts[3].name = "diagonal_gaussian", parts.push_back({"prior", "standard_normal"});
+    auto s = make_session(make_parts(parts), session_settings(2, {3}, 3));
+    s->prepare(8);
+    for (std::int64_t batch : {5, 17}) {
+        const core::Evaluation e = core::evaluate(*s, rows, Split::test, batch);
+        const core::EvaluatedTerm* kl = e.term("kl");
+        REQUIRE(kl);
+        REQUIRE(kl->latents.size() == 2);
+        CHECK(kl->latents[0] > 0);
+        CHECK(kl->latents[0] + kl->latents[1] == doctest::Approx(kl->value).epsilon(1e-6));
+    }
+}
+
+TEST_CASE("evaluation: the negative elbo is the sum of the bound's terms alone, and nothing where there are none") {
+    core::Evaluation e;
+    CHECK_FALSE(e.negative_elbo());
+    e.terms.push_back({"total_correlation", 5, false, true, {}});
+    CHECK_FALSE(e.negative_elbo());
+    e.terms.push_back({"reconstruction", 3, true, false, {}});
+    e.terms.push_back({"kl", 0.5, true, false, {0.25, 0.25}});
+    CHECK(e.negative_elbo() == 3.5);
 }
 
 TEST_CASE("trainer: an epoch's loss is the mean over its rows, a smaller last batch counting less") {

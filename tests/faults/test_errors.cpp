@@ -52,7 +52,7 @@ void fail(const std::vector<long>& calls, int error, const Undisturbed& whole) {
         const FaultyFolder f;
         const Outcome o = f.with({"fail", n, error}, small_run());
         REQUIRE(f.calls().size() == 1);
-        INFO(std::strerror(error) << " at " << f.calls()[0] << "\n" << o.text());
+        INFO(std::string(std::strerror(error)) << " at " << f.calls()[0] << "\n" << o.text());
         if (o.code == 0) {
             CHECK(dispensable(f.calls()[0]));
             CHECK(warnings(o) <= 1);
