@@ -275,6 +275,52 @@ TEST_CASE("evaluate: labels go with their rows, in every batch") {
 TEST_CASE("evaluate: batch i has the noise of step i, and its rows count as much as any") {
     const auto part = make_own<Steep>("steep");
     const Rows rows(*part, as_they_are());
+    auto parts = autoencoder();
+    parts[0].name = "vae", parts[3].name = "diagonal_gaussian", parts.push_back({"prior", "standard_normal"});
+    auto s = make_session(make_parts(parts), session_settings(2, {3}, 3));
+    s->prepare(8);
+    double want = 0;
+    std::uint64_t step = 0;
+    for (std::int64_t at = 0; at < Steep::kTrain; at += 5) {
+        Order which(std::size_t(std::min<std::int64_t>(5, Steep::kTrain - at)));
+        std::iota(which.begin(), which.end(), at);
+        std::vector<float> x(which.size() * 3);
+        rows.read(Split::train, which, x.data());
+        s->run("evaluate", x.data(), std::int64_t(which.size()), ++step);
+        for (float v : s->output("loss")) want += double(v) / double(Steep::kTrain);
+    }
+    CHECK(core::evaluate(*s, rows, Split::train, 5).loss == doctest::Approx(want).epsilon(1e-9));
+}
+
+TEST_CASE("evaluate: a row without a finite loss is named and left out of every mean, not counted as 0") {
+    const auto part = make_own<OneHuge>("one_huge");
+    const Rows rows(*part, as_they_are());
+    auto s = make_session(make_parts(autoencoder()), session_settings(2, {3}, 3));
+    s->prepare(8);
+    double loss = 0, error = 0;
+    std::vector<float> x(3);
+    for (std::int64_t row = 0; row < Steep::kTest; ++row) {
+        if (row == OneHuge::kHuge) continue;
+        rows.read(Split::test, std::span(&row, 1), x.data());
+        s->run("evaluate", x.data(), 1, 1);
+        loss += double(s->output("loss")[0]) / double(Steep::kTest - 1);
+        error += double(s->output("squared_error")[0]) / double(Steep::kTest - 1);
+    }
+    for (std::int64_t batch : {4, 7, 17}) {
+        CAPTURE(batch);
+        const core::Evaluation e = core::evaluate(*s, rows, Split::test, batch);
+        REQUIRE(e.odd.size() == 1);
+        CHECK(e.odd[0].row == OneHuge::kHuge);
+        CHECK(e.odd[0].largest == double(-3e30f));
+        CHECK(e.loss == doctest::Approx(loss).epsilon(1e-5));
+        CHECK(e.term("reconstruction")->value == doctest::Approx(loss).epsilon(1e-5));
+        CHECK(e.squared_error == doctest::Approx(error).epsilon(1e-5));
+    }
+}
+
+TEST_CASE("evaluate: a term per latent is the sum of its latents, each a mean over the rows") {
+    const auto part = make_own<Steep>("steep");
+    const Rows rows(*part, as_they_are());
     auto parts = make_parts(autoencoder());
     parts[0] = make_own<Squares>("squares");
     auto s = make_session(std::move(parts), session_settings(2, {3}, 3));
@@ -288,6 +334,18 @@ TEST_CASE("evaluate: batch i has the noise of step i, and its rows count as much
         CHECK(squares->latents[0] + squares->latents[1] == doctest::Approx(squares->value).epsilon(1e-6));
         CHECK(squares->value == doctest::Approx(e.loss).epsilon(1e-6));
     }
+}
+
+TEST_CASE("session: a training term per latent is the sum of its latents, a mean over the rows") {
+    auto parts = make_parts(autoencoder());
+    parts[0] = make_own<Squares>("squares");
+    auto s = make_session(std::move(parts), session_settings(2, {3}, 3));
+    s->prepare(4);
+    const std::vector<float> x{1, 2, 3, -1, 0, 1, 2, -2, 0.5f, 0, 1, -1};
+    const core::StepResult r = s->step(x.data(), 4);
+    REQUIRE(r.finite);
+    REQUIRE(r.terms.size() == 1);
+    CHECK(r.terms[0] == doctest::Approx(r.loss).epsilon(1e-6));
 }
 
 TEST_CASE("evaluation: the negative elbo is the sum of the bound's terms alone, and nothing where there are none") {

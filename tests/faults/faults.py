@@ -78,7 +78,7 @@ FAULTS = [
     F("session-guard-large", SESSION, "if (!any || is_small(g))", "if (is_small(g))",
       "gradients that are all large are not looked at", "plugins/test_author core/test_session"),
     F("session-terms", SESSION, "mean_all(sum_rows(r.var(t.node))).node", "mean_all(r.var(t.node)).node",
-      "a term per latent is averaged over the latents", "plugins/test_numbers core/test_session"),
+      "a term per latent is averaged over the latents", "core/test_order"),
     F("session-objectives-apart", SESSION, "return !belongs_to(name, others);",
       'return !others.empty() || name != "";',
       "the model's objective moves what another one trains", "plugins/test_proofs"),
