@@ -122,6 +122,10 @@ TEST_CASE("read_manifest: a note of ours with something wrong in it is an error 
     all.replace(description_at(all) - sizes - 4, 4, std::string(reinterpret_cast<const char*>(&short_desc), 4));
     put(t / "short.so", all);
     CHECK(reading(t / "short.so").find("too short") != std::string::npos);
+    const std::uint32_t long_desc = 1 << 14; // beyond the end of its segment: it is no note
+    all.replace(description_at(all) - sizes - 4, 4, std::string(reinterpret_cast<const char*>(&long_desc), 4));
+    put(t / "long.so", all);
+    CHECK(reading(t / "long.so") == "no plugin");
 }
 
 TEST_CASE("read_manifest: a plugin cut anywhere is no plugin, or an error, or still readable") {

@@ -86,5 +86,6 @@ TEST_CASE("Spread: counts the dimensions above the threshold as active") {
     spread.add(std::vector<float>{1, 0.05f, 0.11f, 0, -1, -0.05f, -0.11f, std::nanf("")});
     CHECK(spread.active() == 2);
     CHECK(spread.active(0.0) == 3);
+    CHECK(spread.active(1.0) == 0); // the first one's variance: above, not at
     CHECK(spread.active(2.0) == 0);
 }

@@ -120,6 +120,18 @@ TEST_CASE("Registry: plugins that break their promises are refused with their pa
     }
 }
 
+TEST_CASE(
+    "Registry: a parameter that is declared twice, or has a name of the host's, is refused when the plugin is read") {
+    for (const auto& [name, says] :
+         {std::pair{"taken_parameter", "'scale' of data/scaled has a name that the host uses"},
+          {"twice_declared", "'scale' of prior/doubled is declared twice"}}) {
+        Registry r;
+        const Error e = error_of([&] { r.add_file(plugin(name)); });
+        CHECK(e.code() == Exit::plugin);
+        CHECK_MESSAGE(has(e, says), e.what());
+    }
+}
+
 TEST_CASE("Registry: a note that lists what is no KIND/NAME is refused by name, and passed over in a folder") {
     Registry named;
     const Error e = error_of([&] { named.add_file(plugin("wrong_name")); });

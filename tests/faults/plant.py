@@ -8,8 +8,8 @@ built, and the test cases that should mind are run. What no case minds has survi
     tests/faults/plant.py --only session-share adam-correction
     tests/faults/plant.py --source ../other --report faults.md
 
-The file is put back whatever happens. A fault that does not build, or that makes the tests crash or hang without a
-case failing, says nothing: it is invalid, not caught. Exit code: 0 all caught, 1 some survived, 2 some are invalid.
+The file is put back whatever happens. A fault that does not build, or that makes the tests hang, says nothing: it is
+invalid, not caught. Exit code: 0 all caught, 1 some survived, 2 some are invalid.
 """
 
 import argparse
@@ -96,6 +96,8 @@ def plant(source, fault, jobs, failing_anyway):
     cases = [c for c in cases if c not in failing_anyway]
     if cases:
         return "caught by " + cases[0]
+    if ended == "crashed":
+        return "caught by a crash of the tests"
     return "SURVIVED" if ended == "ran" else f"invalid: the tests {ended}"
 
 

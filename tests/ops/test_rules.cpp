@@ -106,6 +106,21 @@ TEST_CASE("simplification: what reads an operand that was spread out keeps the l
     }
 }
 
+TEST_CASE("simplification: sums of one square over other axes, and other slices of it, are not the same") {
+    core::Recording r(ops::table(), nullptr, "test");
+    Var x = r.input("x", {2, 2});
+    const Values values{{"x", {1, 2, 4, 8}}};
+    const auto p = freeze(r, {{"down", sum(x, {0}).node},
+                              {"across", sum(x, {1}).node},
+                              {"first", slice(x, 0, 0, 1).node},
+                              {"second", slice(x, 0, 1, 2).node}});
+    const auto got = in_f64(*p, values);
+    CHECK(got[0] == Doubles{5, 10});
+    CHECK(got[1] == Doubles{3, 12});
+    CHECK(got[2] == Doubles{1, 2});
+    CHECK(got[3] == Doubles{4, 8});
+}
+
 TEST_CASE("simplification: the sum of a constant is as many times the constant, over any axes, and 0 over none") {
     for (double value : {0.5, -3.0, 0.0, std::numeric_limits<double>::infinity()})
         for (const Dims& dims : {Dims{3, 5}, Dims{2, 3, 4}, Dims{0, 3}, Dims{3, 0}})

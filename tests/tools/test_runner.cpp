@@ -6,6 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/files/safetensors.hpp"
 #include "tests/bench/command.hpp"
 #include "tests/bench/support.hpp"
 
@@ -310,6 +311,24 @@ TEST_CASE("train: stops when the test loss no longer falls, and keeps the best e
         runner({"resume", "run", "--patience", "0", "--epochs", std::to_string(losses.size() + 2)}, t.path);
     must_be_done(on);
     CHECK(lines_of(get(t / "run/metrics.csv")).size() == table.size() + 2);
+}
+
+TEST_CASE("train: with a moving average, model/ holds the average and a checkpoint both") {
+    TempFolder t;
+    must_be_done(runner(tiny_run("run", {"--average", "0.9"}), t.path));
+    fs::path newest;
+    for (const auto& e : fs::directory_iterator(t / "run/checkpoints")) newest = std::max(newest, e.path());
+    const elbo::core::SafetensorsFile model(t / "run/model/weights.safetensors"), checkpoint(newest);
+    auto values = [](const elbo::core::SafetensorsFile& file, const std::string& name) {
+        const auto* info = file.find(name);
+        REQUIRE_MESSAGE(info, name);
+        std::vector<float> out(std::size_t(info->dims.numel()));
+        file.read_f32(name, out);
+        return out;
+    };
+    const std::string name = "decoder.output.bias";
+    CHECK(values(model, name) == values(checkpoint, "average/" + name));
+    CHECK(values(model, name) != values(checkpoint, name));
 }
 
 TEST_CASE("train: the best epoch needs test rows") {
