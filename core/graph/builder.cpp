@@ -105,6 +105,10 @@ std::shared_ptr<const Expanded> Builder::expand(const Op& op, std::span<const No
         try {
             const elbo::detail::Inside caller(Site{site.file, site.line});
             return op.expansion->expand(operands, Attributes(attributes));
+        } catch (const ShapeError& e) {
+            std::string sizes;
+            for (NodeId i : in) sizes += (sizes.empty() ? "" : std::string(op.between)) + tape.dims(i).text();
+            throw Error(Exit::plugin, fmt::format("{}: {}: {}", op.name, e.why, sizes), place_text(site));
         } catch (const Refused&) {
             throw on->take_error("refused").note(fmt::format("in what '{}' expands to", op.name));
         } catch (Error& e) {

@@ -138,7 +138,16 @@ enum class Runs : std::uint8_t {
 
 /// Which operands an op is tested with (tests/ops): kept away from its poles and kinks.
 struct Domain {
-    enum class Of : std::uint8_t { between, away_from_zero, off_whole_numbers, zero_or_one, apart, distinct, whole };
+    enum class Of : std::uint8_t {
+        between,
+        away_from_zero,
+        off_whole_numbers,
+        zero_or_one,
+        apart,
+        distinct,
+        whole,
+        positive_definite, ///< matrices along the last two axes
+    };
     Of of = Of::between;
     double low = -2, high = 2; ///< away_from_zero: of the size; whole: of the whole numbers
 };

@@ -114,6 +114,26 @@ struct Greater : Binary<Greater> {
     static double f(double a, double b) { return a > b ? 1 : 0; }
     static void gradient(Adjoint& a) { no_gradient(a); }
 };
+struct Equal : Binary<Equal> {
+    static constexpr auto name = "equal";
+    static constexpr std::array domains{Domain{Domain::Of::whole, 0, 2}};
+    static HWY_INLINE auto simd(auto d, auto a, auto b) { return hn::IfThenElseZero(hn::Eq(a, b), hn::Set(d, 1.f)); }
+    static double f(double a, double b) { return a == b ? 1 : 0; }
+    static void gradient(Adjoint& a) { no_gradient(a); }
+};
+// C's pow. As for b where a <= 0: there is no logarithm, and the adjoint is 0.
+struct Pow : Binary<Pow> {
+    static constexpr auto name = "pow";
+    static constexpr double right_unit = 1;
+    static constexpr std::array domains{Domain{Domain::Of::between, 0.3, 3}, Domain{}};
+    static HWY_INLINE auto simd(auto d, auto a, auto b) { return SafePow(d, a, b); }
+    static double f(double a, double b) { return std::pow(a, b); }
+    static void gradient(Adjoint& a) {
+        Var x = a.x(0), b = a.x(1);
+        a.give(0, mul_or_zero(mul_or_zero(a.g, b), pow(x, b - 1)));
+        a.give(1, mul_or_zero(mul_or_zero(a.g * greater(x, 0.0), a.y), log(x)));
+    }
+};
 struct BernoulliNll : Binary<BernoulliNll> {
     static constexpr auto name = "bernoulli_nll";
     static HWY_INLINE auto simd(auto d, auto l, auto x) {
@@ -158,7 +178,8 @@ struct Where : Ternary<Where> {
         a.give(2, where(a.x(0), 0.0, a.g));
     }
 };
-using Ops = OpList<Add, Sub, Mul, Div, MulOrZero, DivOrZero, Max, Min, Greater, BernoulliNll, SigmoidMinus, Where>;
+using Ops =
+    OpList<Add, Sub, Mul, Div, MulOrZero, DivOrZero, Max, Min, Greater, Equal, Pow, BernoulliNll, SigmoidMinus, Where>;
 
 auto OpTiles() { return TilesOf(Ops{}); }
 

@@ -105,6 +105,61 @@ HWY_INLINE V WithFarLanes(D d, V x, V y, double (*f)(double)) {
     return hn::Load(d, to);
 }
 
+// Two polynomials: x + x p(x^2) near 0, 1 - exp(q(|x|)) beyond; minimax on each side, good to 1.3e-7 of the value.
+template <class D, class V>
+HWY_INLINE V SafeErf(D d, V x) {
+    const auto fold = [d](V at, V y, auto... c) HWY_ATTR { return ((y = hn::MulAdd(y, at, hn::Set(d, c))), ...); };
+    const V s = hn::Mul(x, x);
+    const V near = hn::MulAdd(fold(s, hn::Set(d, -5.96761703e-4f), 4.99119423e-3f, -2.67681349e-2f, 1.12819925e-1f,
+                                   -3.76125336e-1f, 1.28379166e-1f),
+                              x, x);
+    const V t = hn::Min(hn::Abs(x), hn::Set(d, 4.f)); // where erf is 1 in f32
+    const V q = fold(t, hn::Set(d, -1.72853470e-5f), 3.83197126e-4f, -3.88396438e-3f, 2.42546219e-2f, -1.06777877e-1f,
+                     -6.34846687e-1f, -1.28717512e-1f, 0.f);
+    const V far = hn::CopySign(hn::Sub(hn::Set(d, 1.f), hn::Exp(d, hn::Sub(q, t))), x);
+    return KeepNan(d, x, hn::IfThenElse(hn::Gt(t, hn::Set(d, 0.927734375f)), far, near));
+}
+
+/// f in f64 of each lane.
+template <class D, class V>
+HWY_INLINE V LaneByLane(D d, V x, double (*f)(double)) {
+    HWY_ALIGN float y[kMostLanes];
+    hn::Store(x, d, y);
+    for (std::size_t i = 0; i < hn::Lanes(d); ++i) y[i] = float(f(double(y[i])));
+    return hn::Load(d, y);
+}
+
+// exp(b log a) in f64, since in f32 the product's rounding would be the power's error b log a times; C's pow where a is
+// not positive or anything is not finite.
+template <class D, class V>
+HWY_INLINE V SafePow(D d, V a, V b) {
+#if HWY_TARGET == HWY_SCALAR
+    return hn::Set(d, float(std::pow(double(hn::GetLane(a)), double(hn::GetLane(b)))));
+#else
+    const auto plain = hn::And(hn::Gt(a, hn::Zero(d)), hn::IsFinite(hn::Add(a, hn::Mul(b, hn::Zero(d)))));
+    const hn::RepartitionToWide<D> wide;
+    const hn::Half<D> half;
+    const auto power = [wide, half](auto base, auto exponent) HWY_ATTR {
+        const auto limit = hn::Set(wide, 200.0); // beyond f32 on both sides
+        const auto log = hn::Log(wide, hn::PromoteTo(wide, base));
+        const auto product = hn::Mul(hn::PromoteTo(wide, exponent), log);
+        return hn::DemoteTo(half, hn::Exp(wide, hn::Max(hn::Min(product, limit), hn::Neg(limit))));
+    };
+    const V safe = hn::IfThenElse(plain, a, hn::Set(d, 1.f));
+    const V y = hn::Combine(d, power(hn::UpperHalf(half, safe), hn::UpperHalf(half, b)),
+                            power(hn::LowerHalf(half, safe), hn::LowerHalf(half, b)));
+    if (HWY_LIKELY(hn::AllTrue(d, plain))) return y;
+    HWY_ALIGN float x[kMostLanes], e[kMostLanes], to[kMostLanes];
+    hn::Store(a, d, x);
+    hn::Store(b, d, e);
+    hn::Store(y, d, to);
+    for (std::size_t i = 0; i < hn::Lanes(d); ++i)
+        if (!(x[i] > 0 && std::isfinite(x[i]) && std::isfinite(e[i])))
+            to[i] = float(std::pow(double(x[i]), double(e[i])));
+    return hn::Load(d, to);
+#endif
+}
+
 /// out[i] = f(d, in[0][i]).
 template <class F>
 HWY_INLINE void Map1(const core::TileCall& c, F f) {

@@ -79,6 +79,20 @@ struct Square : Unary<Square> {
     static double f(double x) { return x * x; }
     static Var adjoint(Var x, Var, Var g) { return mul_or_zero(2 * g, x); }
 };
+struct Rsqrt : Unary<Rsqrt> {
+    static constexpr auto name = "rsqrt";
+    static constexpr std::array domains{Domain{Domain::Of::between, 0.3, 3}};
+    static HWY_INLINE auto simd(auto d, auto x) { return hn::Div(hn::Set(d, 1.f), hn::Sqrt(x)); }
+    static double f(double x) { return 1 / std::sqrt(x); }
+    static Var adjoint(Var, Var y, Var g) { return mul_or_zero(-0.5 * g, y * square(y)); }
+};
+struct Reciprocal : Unary<Reciprocal> {
+    static constexpr auto name = "reciprocal";
+    static constexpr std::array domains{Domain{Domain::Of::away_from_zero, 0.4, 2}};
+    static HWY_INLINE auto simd(auto d, auto x) { return hn::Div(hn::Set(d, 1.f), x); }
+    static double f(double x) { return 1 / x; }
+    static Var adjoint(Var, Var y, Var g) { return mul_or_zero(-g, square(y)); }
+};
 struct Sin : Unary<Sin> {
     static constexpr auto name = "sin";
     static HWY_INLINE auto simd(auto d, auto x) {
@@ -101,6 +115,22 @@ struct Tanh : Unary<Tanh> {
     static double f(double x) { return std::tanh(x); }
     static Var adjoint(Var, Var y, Var g) { return mul_or_zero(g, 1 - square(y)); }
 };
+struct Erf : Unary<Erf> {
+    static constexpr auto name = "erf";
+    static HWY_INLINE auto simd(auto d, auto x) { return SafeErf(d, x); }
+    static double f(double x) { return std::erf(x); }
+    static Var adjoint(Var x, Var, Var g) { return mul_or_zero(g, 1.1283791670955126 * exp(-square(x))); }
+};
+struct Lgamma : Unary<Lgamma> {
+    static constexpr auto name = "lgamma";
+    static constexpr std::array domains{Domain{Domain::Of::between, 0.3, 5}};
+    static HWY_INLINE auto simd(auto d, auto x) { return LaneByLane(d, x, f); }
+    static double f(double x) { // not std::lgamma, which writes a global sign
+        int sign;
+        return ::lgamma_r(x, &sign);
+    }
+    static Var adjoint(Var x, Var, Var g) { return mul_or_zero(g, digamma(x)); }
+};
 struct Sigmoid : Unary<Sigmoid> {
     static constexpr auto name = "sigmoid";
     static HWY_INLINE auto simd(auto d, auto x) { return SafeSigmoid(d, x); }
@@ -120,8 +150,8 @@ struct Relu : Unary<Relu> {
     static double f(double x) { return x > 0 || std::isnan(x) ? x : 0; }
     static Var adjoint(Var, Var y, Var g) { return g * greater(y, 0.0); }
 };
-using Ops =
-    OpList<Neg, Abs, Sign, Floor, Exp, Expm1, Log, Log1p, Sqrt, Square, Sin, Cos, Tanh, Sigmoid, Softplus, Relu>;
+using Ops = OpList<Neg, Abs, Sign, Floor, Exp, Expm1, Log, Log1p, Sqrt, Square, Rsqrt, Reciprocal, Sin, Cos, Tanh, Erf,
+                   Lgamma, Sigmoid, Softplus, Relu>;
 
 auto OpTiles() { return TilesOf(Ops{}); }
 

@@ -1,9 +1,9 @@
 // Largest value of each window of images [rows, height, width, channels], and the two ways values travel through the
 // places where these were: spread puts an adjoint there, pick reads a value there. Where several are largest, the first
 // one counts.
-#include <limits>
+#include <cstdint>
 
-#include "ops/support.hpp"
+#include "ops/reduce/windows.hpp"
 
 namespace elbo::ops {
 
@@ -11,49 +11,37 @@ namespace {
 
 constexpr AttributeSpec kPool[] = {{"window", AttributeType::integers}, {"strides", AttributeType::integers}};
 
-struct Windows {
-    Dims size, strides;
-    explicit Windows(const core::Attributes& a) : size(a.integers("window")), strides(a.integers("strides")) {
-        if (size.rank != 2 || strides.rank != 2 || size[0] < 1 || size[1] < 1 || strides[0] < 1 || strides[1] < 1)
-            throw ShapeError{"takes a window and strides of two numbers of 1 or more"};
-    }
-    Dims over(const Dims& x) const {
-        if (x.rank != 4) throw ShapeError{"takes images [rows, height, width, channels]"};
-        if (x[1] < size[0] || x[2] < size[1])
-            throw ShapeError{"a window of " + size.text() + " does not fit an image of " + x.text()};
-        return {x[0], (x[1] - size[0]) / strides[0] + 1, (x[2] - size[1]) / strides[1] + 1, x[3]};
-    }
-};
-
 /// Calls f(index of the result, index of its largest value in x). NaN counts as largest.
 template <class T, class F>
 void each_largest(const Windows& w, const T* in, const Dims& x, F f) {
-    const Dims y = w.over(x);
-    std::int64_t at = 0;
-    for (std::int64_t b = 0; b < y[0]; ++b)
-        for (std::int64_t i = 0; i < y[1]; ++i)
-            for (std::int64_t j = 0; j < y[2]; ++j)
-                for (std::int64_t c = 0; c < y[3]; ++c, ++at) {
-                    std::int64_t best = -1;
-                    for (std::int64_t u = 0; u < w.size[0]; ++u)
-                        for (std::int64_t v = 0; v < w.size[1]; ++v) {
-                            const std::int64_t r = i * w.strides[0] + u, k = j * w.strides[1] + v;
-                            const std::int64_t here = ((b * x[1] + r) * x[2] + k) * x[3] + c;
-                            if (best < 0 || in[here] > in[best] || (in[here] != in[here] && in[best] == in[best]))
-                                best = here;
-                        }
-                    f(at, best);
+    constexpr std::int64_t kBlock = 64; // channels at a time
+    const std::int64_t channels = x[3];
+    w.each(x, [&](std::int64_t y, std::int64_t first) {
+        for (std::int64_t c0 = 0; c0 < channels; c0 += kBlock) {
+            const std::int64_t n = std::min(kBlock, channels - c0);
+            T best[kBlock];
+            std::int32_t where[kBlock] = {}; // pixels behind the first
+            std::copy_n(in + first * channels + c0, n, best);
+            w.inside(x, first, [&](std::int64_t pixel) {
+                const T* row = in + pixel * channels + c0;
+                const auto behind = std::int32_t(pixel - first);
+                for (std::int64_t c = 0; c < n; ++c) {
+                    const bool larger = row[c] > best[c] || (row[c] != row[c] && best[c] == best[c]);
+                    best[c] = larger ? row[c] : best[c];
+                    where[c] = larger ? behind : where[c];
                 }
+            });
+            for (std::int64_t c = 0; c < n; ++c) f(y * channels + c0 + c, (first + where[c]) * channels + c0 + c);
+        }
+    });
 }
 
 std::vector<OpCase> pool_cases(bool with_result) {
     std::vector<OpCase> out;
-    for (const auto& [x, window, strides] :
-         {std::tuple{Dims{2, 4, 6, 3}, Dims{2, 2}, Dims{2, 2}}, {Dims{1, 5, 5, 1}, Dims{3, 2}, Dims{1, 2}}}) {
-        const std::vector<Attribute> a{Attribute::of("window", window), Attribute::of("strides", strides)};
-        std::vector<Dims> in{x};
-        if (with_result) in.push_back(Windows(core::Attributes(a)).over(x));
-        out.push_back({in, a});
+    for (const PoolSize& s : pool_sizes()) {
+        std::vector<Dims> in{s.x};
+        if (with_result) in.push_back(s.y());
+        out.push_back({in, s.attributes()});
     }
     return out;
 }

@@ -169,6 +169,44 @@ void take_max(const Call& c, const T* in, T* out) {
     });
 }
 
+// The larger of what was and what comes, and whether a NaN has come: two loops that a compiler turns into vectors.
+void raise(const float* x, std::int64_t n, float* top, std::int32_t* nan) {
+    for (std::int64_t k = 0; k < n; ++k) top[k] = top[k] < x[k] ? x[k] : top[k];
+    for (std::int64_t k = 0; k < n; ++k) nan[k] |= x[k] != x[k];
+}
+
+void max_kernel(const KernelCall& c) {
+    std::int64_t rows, cols;
+    const Layout layout = layout_of(c, rows, cols);
+    if (layout == Layout::mixed) return take_max(c, c.in[0], c.out);
+    constexpr std::int64_t kLanes = 64;
+    constexpr float kLeast = -std::numeric_limits<float>::infinity(), kNan = std::numeric_limits<float>::quiet_NaN();
+    float top[kLanes];
+    std::int32_t nan[kLanes];
+    const std::int64_t lanes = std::min(kLanes, cols);
+    const auto begin = [&] { std::fill_n(top, lanes, kLeast), std::fill_n(nan, lanes, 0); };
+    if (layout == Layout::leading) {
+        for (std::int64_t from = 0; from < cols; from += kLanes) {
+            const std::int64_t n = std::min(kLanes, cols - from);
+            begin();
+            for (std::int64_t r = 0; r < rows; ++r) raise(c.in[0] + r * cols + from, n, top, nan);
+            for (std::int64_t k = 0; k < n; ++k) c.out[from + k] = nan[k] ? kNan : top[k];
+        }
+        return;
+    }
+    for (std::int64_t r = 0; r < rows; ++r) {
+        const float* x = c.in[0] + r * cols;
+        begin();
+        std::int64_t k = 0;
+        for (; k + kLanes <= cols; k += kLanes) raise(x + k, kLanes, top, nan);
+        raise(x + k, cols - k, top, nan);
+        float largest = kLeast;
+        std::int32_t any = 0;
+        for (std::int64_t l = 0; l < lanes; ++l) largest = largest < top[l] ? top[l] : largest, any |= nan[l];
+        c.out[r] = any ? kNan : largest;
+    }
+}
+
 struct MaxOver : WithoutTile {
     static constexpr auto name = "max_over";
     static constexpr int arity = 1;
@@ -188,9 +226,7 @@ struct MaxOver : WithoutTile {
         a.give(0, is_top * reshape(a.g, kept) / sum_keep(is_top, a.attributes.integers("axes").list()));
     }
     static void reference(const ReferenceCall& c) { take_max(c, c.in[0], c.out); }
-    static KernelFn kernel() {
-        return [](const KernelCall& c) { take_max(c, c.in[0], c.out); };
-    }
+    static KernelFn kernel() { return max_kernel; }
     static std::vector<OpCase> cases() { return reduction_cases(false); }
 };
 

@@ -1,6 +1,6 @@
 // Rows of a table by number, and their sum back into a table: an embedding and its gradient. Numbers are whole numbers
 // in ordinary values, exact to 2^24; one that is no row of the table is told with the line that asked for it.
-#include "ops/support.hpp"
+#include "ops/axes.hpp"
 
 namespace elbo::ops {
 
@@ -10,10 +10,9 @@ constexpr AttributeSpec kRows[] = {{"rows", AttributeType::integer}};
 
 template <class T>
 std::int64_t row_of(T id, std::int64_t rows) {
-    const auto row = std::int64_t(id);
-    if (!(T(row) == id) || row < 0 || row >= rows)
-        throw ShapeError{"there is no row " + std::to_string(id) + " in a table of " + std::to_string(rows)};
-    return row;
+    return number_below(id, rows, [&](const std::string& text) {
+        return "there is no row " + text + " in a table of " + std::to_string(rows);
+    });
 }
 
 /// table [V, ...], ids [...] -> [ids..., ...].

@@ -1,7 +1,7 @@
 // Ops that move values without changing them: reshape, broadcast_to, slice and its adjoint pad.
 #include <cstring>
 
-#include "ops/support.hpp"
+#include "ops/axes.hpp"
 
 namespace elbo::ops {
 
@@ -12,22 +12,6 @@ constexpr AttributeSpec kSlice[] = {
     {"axis", AttributeType::integer}, {"begin", AttributeType::integer}, {"end", AttributeType::integer}};
 constexpr AttributeSpec kPad[] = {
     {"axis", AttributeType::integer}, {"before", AttributeType::integer}, {"after", AttributeType::integer}};
-
-int axis_of(const core::Attributes& a, const Dims& d) {
-    std::int64_t axis = a.integer("axis");
-    if (axis < 0) axis += d.rank;
-    if (axis < 0 || axis >= d.rank) throw ShapeError{"there is no axis " + std::to_string(a.integer("axis"))};
-    return int(axis);
-}
-
-/// Values before and after one axis: a tensor is [outer, axis, inner].
-struct Around {
-    std::int64_t outer = 1, inner = 1;
-    Around(const Dims& d, int axis) {
-        for (int i = 0; i < axis; ++i) outer *= d[i];
-        for (int i = axis + 1; i < d.rank; ++i) inner *= d[i];
-    }
-};
 
 /// From one size to another.
 std::vector<OpCase> to_shape(std::initializer_list<std::pair<Dims, Dims>> all) {

@@ -125,6 +125,19 @@ inline double draw_from(const Domain& d, std::size_t operand, core::PhiloxSequen
     }
 }
 
+/// B B^T / n + I / 2 for random B, along the last two axes.
+inline void make_positive_definite(Doubles& x, std::int64_t n) {
+    for (std::size_t from = 0; from < x.size(); from += std::size_t(n * n)) {
+        const Doubles b(x.begin() + std::ptrdiff_t(from), x.begin() + std::ptrdiff_t(from) + n * n);
+        for (std::int64_t i = 0; i < n; ++i)
+            for (std::int64_t j = 0; j < n; ++j) {
+                double dot = 0;
+                for (std::int64_t k = 0; k < n; ++k) dot += b[std::size_t(i * n + k)] * b[std::size_t(j * n + k)];
+                x[from + std::size_t(i * n + j)] = double(float(dot / double(n) + (i == j ? 0.5 : 0)));
+            }
+    }
+}
+
 /// Operands in f32 values from the op's domains.
 inline std::vector<Doubles> operands(const Op& op, const OpCase& c, std::uint64_t seed = 1) {
     core::PhiloxSequence draw(seed, core::stream_of(label(op, c)));
@@ -136,6 +149,7 @@ inline std::vector<Doubles> operands(const Op& op, const OpCase& c, std::uint64_
             x[i] = double(float(d.of == Domain::Of::distinct ? 0.01 * double(i) : draw_from(d, k, draw)));
         if (d.of == Domain::Of::distinct)
             for (std::size_t i = x.size(); i > 1; --i) std::swap(x[i - 1], x[draw.below(std::uint32_t(i))]);
+        if (d.of == Domain::Of::positive_definite) make_positive_definite(x, c.shapes[k][c.shapes[k].rank - 1]);
         all.push_back(std::move(x));
     }
     return all;

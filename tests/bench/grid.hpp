@@ -2,24 +2,37 @@
 // so a new one joins by itself.
 #pragma once
 
+#include <functional>
 #include <map>
 
 #include "core/run/resolve.hpp"
-#include "tests/bench/workbench.hpp"
+#include "tests/bench/likelihoods.hpp"
 
 namespace elbo::test {
 
 inline constexpr std::int64_t kRows = 6, kLatent = 3;
 
-/// The part with what makes it small, where it has such parameters.
+/// What makes a part small, wherever it has a parameter of that name; what divides the code divides kLatent.
+inline std::vector<NamedValue> small_values(const std::string& kind, std::int64_t hidden) {
+    std::vector<NamedValue> all{
+        {"hidden", widths({hidden})}, {"components", std::int64_t(4)}, {"width", std::int64_t(8)},
+        {"channels", widths({4})},    {"features", std::int64_t(8)},   {"blocks", std::int64_t(1)},
+        {"depth", std::int64_t(1)},   {"heads", std::int64_t(2)},      {"couplings", std::int64_t(2)},
+        {"flows", std::int64_t(2)},   {"codebook", std::int64_t(4)},   {"classes", std::int64_t(kLatent)}};
+    if (kind == "model") all.push_back({"width", std::int64_t(kLatent)});
+    return all;
+}
+
 inline Chosen small(const std::string& kind, const std::string& name, const std::string& role = "",
                     std::int64_t hidden = 8) {
     Chosen c{kind, name, {}, role};
     const core::ComponentInfo& info = plugins().find(kind, name);
-    if (const auto* p = info.find("hidden"); p && p->type == ELBO_INTS)
-        c.values.push_back({"hidden", widths({hidden})});
-    if (const auto* p = info.find("components"); p && p->type == ELBO_INT)
-        c.values.push_back({"components", std::int64_t(4)});
+    for (const NamedValue& v : small_values(kind, hidden)) {
+        const auto* p = info.find(v.name);
+        if (!p || p->type != (std::holds_alternative<std::int64_t>(v.value) ? ELBO_INT : ELBO_INTS)) continue;
+        std::erase_if(c.values, [&](const NamedValue& known) { return known.name == v.name; });
+        c.values.push_back(v);
+    }
     return c;
 }
 
@@ -28,19 +41,58 @@ inline std::vector<core::Role> roles_of(const std::string& model) {
     return core::used_roles(part->fact<std::string>("uses"), part->label());
 }
 
-/// One choice for every role a model uses.
-inline std::vector<std::vector<Chosen>> combinations(const std::string& model, std::int64_t hidden = 8) {
+/// Which parts may fill a role, in a grid.
+using Fillers = std::function<std::vector<std::string>(const core::Role&)>;
+
+/// One choice for every role a model uses, out of those that may fill it. A decoder of the encoder's name stands beside
+/// it, where there is one and nothing else is asked for.
+inline std::vector<std::vector<Chosen>> combinations(const std::string& model, const Fillers& fillers,
+                                                     std::int64_t hidden = 8) {
     std::vector<std::vector<Chosen>> all{{small("model", model, "", hidden), small("optimizer", "adam", "", hidden)}};
     for (const auto& used : roles_of(model)) {
         std::vector<std::vector<Chosen>> longer;
         for (const auto& some : all)
-            for (const std::string& name : plugins().names(used.kind)) {
+            for (const std::string& name : fillers(used)) {
                 longer.push_back(some);
                 longer.back().push_back(small(used.kind, name, used.role, hidden));
             }
         all = std::move(longer);
     }
+    const auto decoders = plugins().names("decoder");
+    for (auto& parts : all) {
+        std::string encoder;
+        for (Chosen& c : parts) {
+            if (c.kind == "encoder" && (c.role.empty() || c.role == "encoder")) encoder = c.name;
+            if (c.kind == "decoder" && c.name == "mlp" && std::count(decoders.begin(), decoders.end(), encoder))
+                c = small("decoder", encoder, c.role, hidden);
+        }
+    }
     return all;
+}
+
+/// Every posterior with every prior, likelihood and encoder.
+inline std::vector<std::vector<Chosen>> whole_grid(const std::string& model) {
+    return combinations(model, [](const core::Role& r) {
+        const bool own = r.role == r.kind && r.kind != "decoder";
+        return own ? plugins().names(r.kind) : std::vector{r.fallback};
+    });
+}
+
+/// What a model names by itself, every other choice for one role at a time, and every posterior with every prior.
+inline std::vector<std::vector<Chosen>> sparse_grid(const std::string& model, std::int64_t hidden = 8) {
+    std::vector<std::vector<Chosen>> out;
+    auto add = [&](const std::vector<std::string>& open) {
+        auto more = combinations(
+            model,
+            [&](const core::Role& r) {
+                return std::count(open.begin(), open.end(), r.role) ? plugins().names(r.kind) : std::vector{r.fallback};
+            },
+            hidden);
+        out.insert(out.end(), more.begin(), more.end());
+    };
+    for (const char* role : {"encoder", "decoder", "likelihood"}) add({role});
+    add({"posterior", "prior"});
+    return out;
 }
 
 inline std::string text(const std::vector<Chosen>& parts) {
@@ -55,18 +107,57 @@ inline const Chosen* chosen(const std::vector<Chosen>& parts, const std::string&
     return nullptr;
 }
 
-/// A prior and a posterior that is a point: the KL is infinite.
-inline bool impossible(const std::vector<Chosen>& parts) {
-    const Chosen* posterior = chosen(parts, "posterior");
-    return posterior && chosen(parts, "prior") && make_part(*posterior)->fact<bool>("density") == false;
+/// Why parts are refused, or "" where they should work: each reason with words that the refusal must say.
+using Parts = std::vector<Chosen>;
+struct Meaningless {
+    const char* says;
+    bool (*holds)(const Parts& parts, const Dims& data);
+};
+inline bool is(const std::vector<Chosen>& parts, const std::string& kind, std::initializer_list<const char*> names) {
+    const Chosen* c = chosen(parts, kind);
+    return c && std::any_of(names.begin(), names.end(), [&](const char* n) { return c->name == n; });
+}
+inline const std::vector<Meaningless>& meaningless() {
+    static const std::vector<Meaningless> all{
+        {"point mass", [](const Parts& p, const Dims&) { return chosen(p, "prior") && is(p, "posterior", {"delta"}); }},
+        {"space",
+         [](const Parts& p, const Dims&) {
+             return chosen(p, "prior") && make_part(*chosen(p, "posterior"))->fact<std::string>("space") !=
+                                              make_part(*chosen(p, "prior"))->fact<std::string>("space");
+         }},
+        {"its own codes alone",
+         [](const Parts& p, const Dims&) {
+             return is(p, "prior", {"vamp"}) && is(p, "posterior", {"iaf", "planar"});
+         }},
+        {"made as", [](const Parts& p, const Dims&) { return is(p, "model", {"cvae"}) && is(p, "prior", {"vamp"}); }},
+        {"sequences", [](const Parts& p, const Dims& d) { return d.rank < 2 && is(p, "encoder", {"lstm"}); }},
+        {"takes images",
+         [](const Parts& p, const Dims& d) {
+             return d.rank < 2 && (is(p, "encoder", {"conv", "residual"}) || is(p, "decoder", {"conv", "residual"}));
+         }},
+    };
+    return all;
+}
+/// Of parts that make no sense together, what the refusal may say; empty for others.
+inline std::vector<std::string> reasons(const std::vector<Chosen>& parts, const Dims& data) {
+    std::vector<std::string> out;
+    for (const Meaningless& m : meaningless())
+        if (m.holds(parts, data)) out.push_back(m.says);
+    return out;
+}
+/// Checks that a refusal has one of the reasons, and that there is one.
+inline void must_be_meaningless(const std::vector<Chosen>& parts, const Dims& data, const std::string& why) {
+    const auto said = reasons(parts, data);
+    const bool told =
+        std::any_of(said.begin(), said.end(), [&](const std::string& s) { return why.find(s) != std::string::npos; });
+    CHECK_MESSAGE(told, why);
 }
 
-/// Networks that may want images are free to refuse vectors; the fully connected ones are not. A prior that encodes
-/// pseudo-inputs has no class for them, which a conditional posterior asks for.
-inline bool may_refuse(const std::vector<Chosen>& parts) {
-    for (const Chosen& c : parts)
-        if ((c.kind == "encoder" || c.kind == "decoder") && c.name != "mlp") return true;
-    return chosen(parts, "model")->name == "cvae" && chosen(parts, "prior")->name == "vamp";
+/// kRows examples that the likelihood among the parts can have.
+inline std::vector<float> data_of(const std::vector<Chosen>& parts, const Dims& data, std::uint64_t seed) {
+    const Chosen* likelihood = chosen(parts, "likelihood");
+    if (!likelihood) return floats(uniforms(std::size_t(kRows * data.numel()), seed));
+    return floats(data_for(*likelihood, kRows, data.numel(), seed));
 }
 
 inline std::unique_ptr<core::Session> session_of(const std::vector<Chosen>& parts, const Dims& data, const char* on,

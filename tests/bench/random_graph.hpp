@@ -47,7 +47,7 @@ private:
         static const std::vector<const Op*> all = tried_ops();
         for (int attempt = 0; attempt < 20; ++attempt) {
             const Op& op = *one_of(all);
-            if (op.noise || op.arity == 0) continue;
+            if (op.arity == 0) continue;
             if (one_in(2) && !plain_elementwise(op)) continue; // about two thirds are elementwise
             if (const NodeId id = apply(op); id >= 0) return keep(id);
         }
@@ -76,10 +76,10 @@ private:
         for (std::size_t k = 0; k < std::size_t(op.arity); ++k) {
             const Dims& around = in.empty() ? space_ : out;
             NodeId id = k == first ? pick() : one_in(3) ? leaf(part_of(around)) : pick();
-            if (domain_of(op, k).of == Domain::Of::zero_or_one && !fits(op, k, id))
-                id = input(part_of(around), domain_of(op, k), k);
+            if (chooses(op, k) && !fits(op, k, id)) id = input(part_of(around), domain_of(op, k), k);
             const auto both = core::broadcast(out, dims(id));
-            if (!both || both->numel() > kMostValues || !fits(op, k, id)) return -1;
+            const bool drawn = domain_of(op, k).of == Domain::Of::whole; // just now, from its domain
+            if (!both || both->numel() > kMostValues || !(drawn || fits(op, k, id))) return -1;
             out = *both;
             in.push_back(id);
         }
@@ -97,7 +97,9 @@ private:
             if (one_in(2)) axes.push(one_in(4) ? i - d.rank : i);
         if (one_in(4)) axes = d.rank ? Dims{d.rank - 1} : Dims{};
         if (op.runs != Runs::row_sum && d.numel() == 0) return -1;
-        return emit(op, {x}, {Attribute::of("axes", axes), Attribute::of("keep", one_in(2))});
+        std::vector<Attribute> attributes{Attribute::of("axes", axes)};
+        if (op.attributes.size() > 1) attributes.push_back(Attribute::of("keep", one_in(2)));
+        return emit(op, {x}, attributes);
     }
 
     NodeId along_an_axis(const Op& op, bool cuts) {
@@ -142,7 +144,8 @@ private:
         const OpCase& c = one_of(all);
         std::vector<NodeId> in;
         for (std::size_t k = 0; k < c.shapes.size(); ++k) {
-            const NodeId cut = one_in(4) ? -1 : cut_to(pick(), c.shapes[k]);
+            // What is rounded on its way to a draw may decide whether it is rejected.
+            const NodeId cut = op.noise || one_in(4) ? -1 : cut_to(pick(), c.shapes[k]);
             const bool may = cut >= 0 && fits(op, k, cut);
             in.push_back(may ? cut : input(c.shapes[k], domain_of(op, k), k));
         }

@@ -105,6 +105,7 @@ protected:
         const Doubles& x = value(id);
         auto all = [&](auto good) { return std::all_of(x.begin(), x.end(), good); };
         const bool positive = !op.domains.empty() && d.of == Domain::Of::between && d.low > 0;
+        if (d.of == Domain::Of::positive_definite) return false;
         if (wild_) // 0 and -0 are told apart by nothing but these
             return d.of != Domain::Of::whole &&
                    (!(positive || d.of == Domain::Of::away_from_zero) || all([](double v) { return v != 0; }));
@@ -159,6 +160,7 @@ private:
         }
         if (distinct)
             for (std::size_t i = out.size(); i > 1; --i) std::swap(out[i - 1], out[std::size_t(below(i))]);
+        if (domain.of == Domain::Of::positive_definite) make_positive_definite(out, d[d.rank - 1]);
         return out;
     }
 

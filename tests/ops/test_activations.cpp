@@ -29,6 +29,13 @@ double gelu_slope(double x) {
 }
 double silu_slope(double x) { return sigmoid_of(x) * (1 + x * (1 - sigmoid_of(x))); }
 double softplus_of(double x) { return x > 0 ? x + std::log1p(std::exp(-x)) : std::log1p(std::exp(x)); }
+// By its recurrence from far up, where a few terms of the series are all there is.
+double digamma_of(double x) {
+    double below = 0;
+    for (; x < 40; ++x) below += 1 / x;
+    const double s = 1 / (x * x);
+    return std::log(x) - 0.5 / x - s * (1.0 / 12 - s * (1.0 / 120 - s * (1.0 / 252 - s / 240))) - below;
+}
 double tanh_slope(double x) { return 1 / (std::cosh(x) * std::cosh(x)); }
 double sigmoid_slope(double x) { return sigmoid_of(x) * sigmoid_of(-x); }
 double step_of(double x) { return x > 0 ? 1 : 0; }
@@ -61,6 +68,13 @@ const std::map<std::string, Function>& unary_ops() {
         {"log1p", {[](double x) { return std::log1p(x); }, [](double x) { return 1 / (1 + x); }, -0.9, 20}},
         {"sqrt", {[](double x) { return std::sqrt(x); }, [](double x) { return 0.5 / std::sqrt(x); }, 0.05, 20}},
         {"square", {[](double x) { return x * x; }, [](double x) { return 2 * x; }}},
+        {"rsqrt",
+         {[](double x) { return 1 / std::sqrt(x); }, [](double x) { return -0.5 / (x * std::sqrt(x)); }, 0.1, 20}},
+        {"reciprocal", {[](double x) { return 1 / x; }, [](double x) { return -1 / (x * x); }, 0.2, 20}},
+        {"erf",
+         {[](double x) { return std::erf(x); }, [](double x) { return 2 / std::sqrt(M_PI) * std::exp(-x * x); }, -6,
+          6}},
+        {"lgamma", {[](double x) { return std::lgamma(x); }, digamma_of, 0.1, 20}},
         {"sin", {[](double x) { return std::sin(x); }, [](double x) { return std::cos(x); }}},
         {"cos", {[](double x) { return std::cos(x); }, [](double x) { return -std::sin(x); }}},
         {"tanh", activations().at("tanh")},

@@ -143,7 +143,7 @@ TEST_CASE("shape rules: what does not fit, and why") {
           "matmul: inner sizes differ: [784, 128] · [784, 20]");
     CHECK(emit_error("matmul", {{784, 128}, {784, 20}}, transposed(true, true)) ==
           "matmul: inner sizes differ: [784, 128] · [784, 20]");
-    CHECK(emit_error("matmul", {{3}, {3, 2}}, transposed(false, false)) == "matmul: takes two matrices: [3] · [3, 2]");
+    CHECK(emit_error("matmul", {{3}, {3, 2}}, transposed(false, false)) == "matmul: takes matrices: [3] · [3, 2]");
     CHECK(emit_error("sum", {{2, 3}}, over({2})) == "sum: there is no axis 2: [2, 3]");
     CHECK(emit_error("sum", {{2, 3}}, over({-3})) == "sum: there is no axis -3: [2, 3]");
     CHECK(emit_error("sum", {{2, 3}}, over({1, -1})) == "sum: axis -1 is named twice: [2, 3]");

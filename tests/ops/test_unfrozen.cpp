@@ -26,14 +26,15 @@ std::vector<Chosen> plain(const std::string& model, const std::string& encoder =
         const std::string name = own && used.kind == "encoder" ? encoder : used.kind == "prior" ? prior : used.fallback;
         out.push_back(small(used.kind, name, used.role, hidden));
         if (name == "conv")
-            out.back().values = {{"channels", widths({4, 6})}, {"features", std::int64_t(16)}, {"batch_norm", true}};
+            out.back().values = {
+                {"channels", widths({4, 6})}, {"features", std::int64_t(16)}, {"norm", std::string("batch")}};
         if (name == "lstm") out.back().values = {{"width", std::int64_t(10)}};
     }
     return out;
 }
 
 std::vector<Tried> all_models() {
-    const Dims row{7}, wide{256}, image{6, 4, 1};
+    const Dims row{7}, wide{256}, image{8, 9, 1};
     return {{"ae", plain("ae"), row},
             {"vae", plain("vae"), row},
             {"vae, 256 wide", plain("vae", "mlp", "standard_normal", 256), wide},

@@ -11,26 +11,37 @@ namespace elbo {
 /// else log q(z|x) - log p(z).
 struct Bound {
     Var reconstruction, kl;
-    bool closed; ///< the KL is exact, not an estimate from one sample
+    std::optional<Var> latents; ///< the KL of each latent, [B, L], where it is closed and a sum over them
+    bool closed;                ///< the KL is exact, not an estimate from one sample
 
     /// Names both terms as shares of the bound.
     void report() const {
         term("reconstruction", reconstruction, bound_term);
-        term("kl", kl, closed ? bound_term : bound_term | estimated_term);
+        if (latents) term("kl", *latents, bound_term | latent_term);
+        else term("kl", kl, closed ? bound_term : bound_term | estimated_term);
     }
 };
 
-/// q: the posterior's parameters. raw: what the decoder gives for z. Throws for a posterior without a density.
-inline Bound bound(Var x, const Vars& q, Var z, Var raw) {
-    auto posterior = the<Posterior>(x);
-    auto prior = the<Prior>(x);
+/// Refuses a posterior without a density, and a prior over another space.
+inline void must_match(const Posterior& posterior, const Prior& prior) {
     if (!posterior.density())
         throw std::invalid_argument("the KL from posterior '" + posterior.family() +
                                     "' is infinite: it is a point mass. Use model 'ae', or another posterior");
+    if (posterior.space() != prior.space())
+        throw std::invalid_argument("posterior '" + posterior.family() + "' gives codes of the space '" +
+                                    posterior.space() + "', and the prior lies in the space '" + prior.space() +
+                                    "': choose a pair of one space");
+}
+
+/// q: the posterior's parameters. raw: what the decoder gives for z.
+inline Bound bound(Var x, const Vars& q, Var z, Var raw) {
+    auto posterior = the<Posterior>(x);
+    auto prior = the<Prior>(x);
+    must_match(posterior, prior);
     const Var reconstruction = the<Likelihood>(x).nll(raw, flatten(x));
-    const auto closed = prior.kl(posterior.family(), q);
-    if (closed) return {reconstruction, *closed, true};
-    return {reconstruction, posterior.log_prob(q, z) - prior.log_prob(z), false};
+    if (const auto each = prior.kl_latents(posterior.family(), q)) return {reconstruction, sum_rows(*each), each, true};
+    if (const auto closed = prior.kl(posterior.family(), q)) return {reconstruction, *closed, {}, true};
+    return {reconstruction, posterior.log_prob(q, z) - prior.log_prob(z), {}, false};
 }
 
 } // namespace elbo

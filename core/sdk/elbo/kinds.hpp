@@ -87,6 +87,9 @@ struct Posterior : Component {
     virtual std::string family() const { return told<std::string>("family"); }
     /// False for a point mass: it has no log density.
     virtual bool density() const { return is_far() ? told<bool>("density") : true; }
+    /// Where its codes lie: "real" numbers, or what a posterior and a prior of another kind agree to call it. Models
+    /// refuse a prior that lies elsewhere.
+    virtual std::string space() const { return is_far() ? told<std::string>("space") : "real"; }
     virtual Vars parameters_of(Var features) const { return ask<Vars>("parameters_of", features); }
     virtual Var sample(const Vars& p) const { return ask("sample", p); }
     virtual Var log_prob(const Vars& p, Var z) const { return ask("log_prob", p, z); }
@@ -100,26 +103,36 @@ struct Posterior : Component {
                 ELBO_METHOD(Posterior, log_prob, "[~, ...]*, [~, L] -> [~]")};
     }
     static std::vector<detail::FactRow> facts() {
-        return {ELBO_FACT(Posterior, family), ELBO_FACT(Posterior, density)};
+        return {ELBO_FACT(Posterior, family), ELBO_FACT(Posterior, density), ELBO_FACT(Posterior, space)};
     }
 };
 
 /// p(z).
 struct Prior : Component {
     static constexpr const char* kind = "prior";
+    /// Where its codes lie, as a posterior says it.
+    virtual std::string space() const { return is_far() ? told<std::string>("space") : "real"; }
     /// log p(z), over the last axis of z.
     virtual Var log_prob(Var z) const { return ask("log_prob", z); }
     /// Draws of the shape of `like`, [n, L].
     virtual Var sample(Var like) const { return ask("sample", like); }
     /// KL(q || p) per example in closed form, where there is one for that family of posteriors.
     virtual std::optional<Var> kl(std::string_view family, const Vars& p) const {
-        return is_far() ? ask<std::optional<Var>>("kl", family, p) : std::nullopt;
+        if (is_far()) return ask<std::optional<Var>>("kl", family, p);
+        const auto each = kl_latents(family, p);
+        return each ? std::optional(sum_rows(*each)) : std::nullopt;
+    }
+    /// The same latent by latent, [B, L], where it is a sum over them; kl follows from it.
+    virtual std::optional<Var> kl_latents(std::string_view family, const Vars& p) const {
+        return is_far() ? ask<std::optional<Var>>("kl_latents", family, p) : std::nullopt;
     }
     template <class T>
     static std::vector<detail::Method> methods() {
         return {ELBO_METHOD(Prior, log_prob, "[..., L] -> [...]"), ELBO_METHOD(Prior, sample, "[B, L] -> [B, L]"),
-                ELBO_DEFAULTED(Prior, kl, "[B, ...]* -> [B]?")};
+                ELBO_DEFAULTED(Prior, kl, "[B, ...]* -> [B]?"),
+                ELBO_DEFAULTED(Prior, kl_latents, "[B, ...]* -> [B, L]?")};
     }
+    static std::vector<detail::FactRow> facts() { return {ELBO_FACT(Prior, space)}; }
 };
 
 /// p(x|z) given the decoder's raw output. x and what `mean` and `sample` return are [B, D].
@@ -158,13 +171,21 @@ struct Model : Component {
     virtual Var reconstruct(Var x) const { return ask("reconstruct", x); }
     /// New examples, [n, D]; `like` is [n, L]. A model without it has nothing to sample from.
     virtual Var sample(Var like) const { return ask("sample", like); }
+    /// Codes -> expected x, [n, D]: what codes that were not drawn from the prior become.
+    virtual Var decode(Var z) const { return ask("decode", z); }
+    /// log p(x, z) - log q(z|x) for one z drawn from q, [B]: the mean of its exponential over draws is p(x).
+    virtual Var log_weight(Var x) const { return ask("log_weight", x); }
     /// Higher is more anomalous, [B].
     virtual Var score(Var x) const { return is_far() ? ask("score", x) : objective(x); }
     template <class T>
     static std::vector<detail::Method> methods() {
-        return {ELBO_METHOD(Model, objective, "[B, X...] -> [B]"), ELBO_METHOD(Model, encode, "[B, X...] -> [B, L]"),
+        return {ELBO_METHOD(Model, objective, "[B, X...] -> [B]"),
+                ELBO_METHOD(Model, encode, "[B, X...] -> [B, L]"),
                 ELBO_METHOD(Model, reconstruct, "[B, X...] -> [B, D]"),
-                ELBO_OPTIONAL(Model, sample, "[B, L] -> [B, D]"), ELBO_DEFAULTED(Model, score, "[B, X...] -> [B]")};
+                ELBO_OPTIONAL(Model, sample, "[B, L] -> [B, D]"),
+                ELBO_OPTIONAL(Model, decode, "[B, L] -> [B, D]"),
+                ELBO_OPTIONAL(Model, log_weight, "[B, X...] -> [B]"),
+                ELBO_DEFAULTED(Model, score, "[B, X...] -> [B]")};
     }
 };
 

@@ -72,7 +72,7 @@ private:
     elbo_trace* trace_;
 };
 
-/// x . W + b. x: [B, in] -> [B, out]; weight [in, out], bias [out], named `name`.weight and `name`.bias.
+/// x . W + b. x: [..., in] -> [..., out]; weight [in, out], bias [out], named `name`.weight and `name`.bias.
 inline Var linear(In x, std::int64_t out, const std::string& name, const Init& weight = Init::fan_in()) {
     Shape s = shape(x);
     std::int64_t in = s.empty() ? 1 : s.back();
@@ -115,6 +115,41 @@ inline Var batch_normalised(In x, const std::string& name, double momentum = 0.9
     return batch_norm(x, m, var, scale, shift, eps);
 }
 
+/// Normalises each row over its last axis, with a learned scale and shift.
+inline Var layer_normalised(In x, const std::string& name, double eps = 1e-5) {
+    detail::Inside caller(x.site);
+    const std::int64_t c = shape(x).back();
+    return layer_norm(x, parameter(x, name + ".scale", {c}, Init::constant(1)), parameter(x, name + ".shift", {c}),
+                      eps);
+}
+/// Normalises each row over `groups` shares of its channels (Wu and He 2018): as many as divide them, at most `groups`.
+inline Var group_normalised(In x, const std::string& name, std::int64_t groups = 8, double eps = 1e-5) {
+    detail::Inside caller(x.site);
+    const std::int64_t c = shape(x).back();
+    groups = std::min(groups, c);
+    while (c % groups != 0) --groups;
+    return group_norm(x, parameter(x, name + ".scale", {c}, Init::constant(1)), parameter(x, name + ".shift", {c}),
+                      groups, eps);
+}
+/// Names `normalised` knows, separated by '|', for a parameter's choices.
+inline constexpr const char* kNormalisations = "none|batch|layer|group";
+/// The normalisation of that name.
+inline Var normalised(const std::string& how, In x, const std::string& name) {
+    detail::Inside caller(x.site);
+    if (how == "none") return x.var;
+    if (how == "batch") return batch_normalised(x, name);
+    if (how == "layer") return layer_normalised(x, name);
+    if (how == "group") return group_normalised(x, name);
+    throw std::invalid_argument("no normalisation is called '" + how + "'; there are " + kNormalisations);
+}
+
+/// While training, a share of the values is 0 and the others are larger to make up for it (Srivastava et al. 2014).
+inline Var dropout(In x, double rate) {
+    detail::Inside caller(x.site);
+    if (rate <= 0 || !training(x)) return x.var;
+    return x * greater(uniform_like(x), rate) * (1 / (1 - rate));
+}
+
 /// One step of an LSTM with weights of its own, named `name`.input, `name`.state and `name`.bias: asking again with the
 /// same name takes the next step with the same weights. state [B, 2H], zeros at first.
 inline Var lstm(In x, In state, const std::string& name) {
@@ -143,6 +178,25 @@ inline Var convolution(In x, std::int64_t out, std::int64_t size, std::int64_t s
     return conv2d(x, w, {stride, stride}, pads) + b;
 }
 
+/// The other way: x [B, H, W, C] -> [B, height, width, out], of a size that a convolution of this stride makes H x W
+/// of. weight [size, size, out, C], bias [out].
+inline Var transposed_convolution(In x, std::int64_t out, std::int64_t size, std::int64_t stride, std::int64_t height,
+                                  std::int64_t width, const std::string& name, const Init& weight = Init::fan_in()) {
+    const Shape s = shape(x);
+    if (s.size() != 4) throw std::invalid_argument(name + ": takes images [rows, height, width, channels]");
+    Shape pads;
+    for (const auto& [from, to] : {std::pair{s[1], height}, std::pair{s[2], width}}) {
+        if ((to + stride - 1) / stride != from)
+            throw std::invalid_argument(name + ": " + std::to_string(from) + " values cannot become " +
+                                        std::to_string(to) + " by a stride of " + std::to_string(stride));
+        const std::int64_t all = std::max<std::int64_t>((from - 1) * stride + size - to, 0);
+        pads.insert(pads.end(), {all / 2, all - all / 2});
+    }
+    detail::Inside caller(x.site);
+    Var w = parameter(x, name + ".weight", {size, size, out, s[3]}, weight), b = parameter(x, name + ".bias", {out});
+    return conv2d_input(x, w, {s[0], height, width, out}, {stride, stride}, pads) + b;
+}
+
 /// Names `activation` knows, separated by '|', for a parameter's choices.
 inline constexpr const char* kActivations = "relu|tanh|sigmoid|softplus|silu|gelu|elu|leaky_relu|identity";
 
@@ -153,10 +207,10 @@ inline Var activation(const std::string& name, In x) {
     if (name == "tanh") return tanh(x);
     if (name == "sigmoid") return sigmoid(x);
     if (name == "softplus") return softplus(x);
-    if (name == "silu") return x * sigmoid(x);
-    if (name == "gelu") return x * sigmoid(1.5957691216057308 * (x * (1 + 0.044715 * square(x))));
-    if (name == "leaky_relu") return max(x, 0.01 * x);
-    if (name == "elu") return relu(x) + expm1(min(x, 0.0));
+    if (name == "silu") return silu(x);
+    if (name == "gelu") return gelu(x);
+    if (name == "leaky_relu") return leaky_relu(x);
+    if (name == "elu") return elu(x);
     if (name == "identity") return x.var;
     throw std::invalid_argument("no activation is called '" + name + "'; there are " + kActivations);
 }
@@ -164,14 +218,5 @@ inline Var activation(const std::string& name, In x) {
 /// Initialisers that suit hidden layers, for a parameter's choices.
 inline constexpr const char* kInitialisers = "fan_in_uniform|glorot_uniform|he_uniform";
 inline Init initialiser(const std::string& name) { return {name, 1, 0}; }
-
-/// linear + activation for each width in turn; layers are named `hidden0`, `hidden1`, ...
-inline Var mlp(In x, const std::vector<std::int64_t>& widths, const std::string& act, const std::string& init) {
-    detail::Inside caller(x.site);
-    Var h = x.var;
-    for (std::size_t i = 0; i < widths.size(); ++i)
-        h = activation(act, linear(h, widths[i], "hidden" + std::to_string(i), initialiser(init)));
-    return h;
-}
 
 } // namespace elbo

@@ -1,158 +1,12 @@
 // The vocabulary a plugin writes its maths in: free functions and operators on `Var`. Nothing here computes: each call
 // appends a node to the recording its operands belong to and returns a handle to it. Elementwise functions broadcast
-// as NumPy does. Gradients, fusion, memory and precision are the host's business. Depends on nothing but the C header.
+// as NumPy does. Gradients, fusion, memory and precision are the host's business. Images are in elbo/images.hpp, noise
+// in elbo/noise.hpp; this header includes both.
 #pragma once
 
-#include <array>
-#include <cmath>
-#include <cstdint>
-#include <initializer_list>
-#include <span>
-#include <stdexcept>
-#include <string>
-#include <vector>
-
-#include "abi.h"
+#include "var.hpp"
 
 namespace elbo {
-
-using Shape = std::vector<std::int64_t>;
-
-/// The place in the source that asked for something: default arguments make it the caller's line.
-struct Site {
-    const char* file;
-    int line;
-    static Site here(const char* file = __builtin_FILE(), int line = __builtin_LINE()) { return {file, line}; }
-};
-
-/// Thrown when the host refused; the host already knows why. Let it pass: the boundary catches it.
-struct Refused : std::runtime_error {
-    using std::runtime_error::runtime_error;
-};
-
-/// A handle to a node of a recording. It has no value: a component cannot branch on data while it is recorded.
-struct Var {
-    elbo_trace* trace = nullptr;
-    elbo_node node = -1;
-};
-
-/// An operand: a `Var`, or a number that becomes a constant beside one. Carries the line it was written on.
-struct In {
-    Var var{};
-    double number = 0;
-    bool is_var = false;
-    Site site;
-    In(Var v, const char* file = __builtin_FILE(), int line = __builtin_LINE())
-        : var(v), is_var(true), site{file, line} {}
-    In(double n, const char* file = __builtin_FILE(), int line = __builtin_LINE()) : number(n), site{file, line} {}
-};
-
-namespace detail {
-
-/// The table of the host that loaded this plugin.
-inline const elbo_host* host = nullptr;
-
-/// While one lives, everything emitted is said to come from `site`: functions made of other functions report their
-/// caller.
-class Inside {
-public:
-    explicit Inside(Site site) : saved_(outer()) {
-        if (!outer().file) outer() = site;
-    }
-    ~Inside() { outer() = saved_; }
-    Inside(const Inside&) = delete;
-    Inside& operator=(const Inside&) = delete;
-    static elbo_site at(Site site) {
-        const Site& s = outer().file ? outer() : site;
-        return {s.file, s.line};
-    }
-
-private:
-    static Site& outer() {
-        static thread_local Site site{nullptr, 0};
-        return site;
-    }
-    Site saved_;
-};
-
-inline void check(elbo_trace* trace, std::int32_t status) {
-    if (status != 0) throw Refused(host->error(trace));
-}
-
-/// Tells the host what is wrong, with the line, and leaves. The recording may be unknown.
-[[noreturn]] inline void refuse(elbo_trace* trace, const std::string& why, Site at) {
-    host->fail(trace, why.c_str(), Inside::at(at));
-    throw Refused(why);
-}
-
-/// An attribute of an op while it is being emitted.
-struct Attribute : elbo_value {
-    Attribute(const char* name, double v) : elbo_value{name, ELBO_REAL, 0, {}} { as.real = v; }
-    Attribute(const char* name, int v) : elbo_value{name, ELBO_INT, 0, {}} { as.integer = v; }
-    Attribute(const char* name, std::int64_t v) : elbo_value{name, ELBO_INT, 0, {}} { as.integer = v; }
-    Attribute(const char* name, bool v) : elbo_value{name, ELBO_BOOL, 0, {}} { as.integer = v; }
-    Attribute(const char* name, const Shape& v) : elbo_value{name, ELBO_INTS, std::uint32_t(v.size()), {}} {
-        as.ints = v.data();
-    }
-};
-using Attributes = std::initializer_list<Attribute>;
-
-/// Appends op(in...) to a recording that is known.
-inline Var append(elbo_trace* trace, const char* op, std::span<const elbo_node> in, Attributes attributes, Site at) {
-    const std::vector<elbo_value> values(attributes.begin(), attributes.end());
-    Var out{trace, -1};
-    check(trace, host->emit(trace, op, in.data(), std::uint32_t(in.size()), values.data(), std::uint32_t(values.size()),
-                            Inside::at(at), &out.node));
-    return out;
-}
-
-inline Var constant(elbo_trace* trace, double value, const Shape& shape, Site at) {
-    return append(trace, "constant", {}, {{"value", value}, {"shape", shape}}, at);
-}
-
-/// The one recording all operands belong to; refuses numbers alone and Vars of two recordings.
-inline elbo_trace* recording_of(const char* op, std::span<const In> in, Site at) {
-    elbo_trace* trace = nullptr;
-    for (const In& x : in) {
-        if (!x.is_var) continue;
-        if (!x.var.trace) refuse(nullptr, std::string(op) + ": an operand is a Var{} that belongs to no recording", at);
-        if (trace && trace != x.var.trace)
-            refuse(trace,
-                   std::string(op) +
-                       ": its operands come from two recordings; a part must not keep a Var "
-                       "between calls",
-                   at);
-        trace = x.var.trace;
-    }
-    if (!trace) refuse(nullptr, std::string(op) + ": takes a Var; a number alone belongs to no recording", at);
-    return trace;
-}
-
-/// op(in...); numbers among the operands become constants.
-inline Var emit(const char* op, std::span<const In> in, Attributes attributes, Site at) {
-    elbo_trace* trace = recording_of(op, in, at);
-    std::vector<elbo_node> nodes;
-    for (const In& x : in) nodes.push_back(x.is_var ? x.var.node : constant(trace, x.number, {}, x.site).node);
-    return append(trace, op, nodes, attributes, at);
-}
-inline Var emit(const char* op, std::initializer_list<In> in, Attributes attributes = {}) {
-    if (in.size() == 0) refuse(nullptr, std::string(op) + ": takes operands, and none was given", {nullptr, 0});
-    return emit(op, std::span<const In>(in.begin(), in.size()), attributes, in.begin()->site);
-}
-inline Var emit(const char* op, In x, Attributes attributes = {}) {
-    return emit(op, std::span<const In>(&x, 1), attributes, x.site);
-}
-
-} // namespace detail
-
-/// The dimensions of x; rows (examples) come first.
-inline Shape shape(In x) {
-    std::int64_t dims[ELBO_MAX_RANK];
-    std::uint32_t rank = 0;
-    elbo_trace* trace = detail::recording_of("shape", {&x, 1}, x.site);
-    detail::check(trace, detail::host->shape(trace, x.var.node, dims, &rank));
-    return Shape(dims, dims + rank);
-}
 
 // Arithmetic, elementwise: a and b broadcast against each other.
 inline Var operator+(In a, In b) { return detail::emit("add", {a, b}); }
@@ -168,8 +22,26 @@ inline Var operator-(In x) { return detail::emit("neg", x); }
 inline Var max(In a, In b) { return detail::emit("max", {a, b}); }
 /// The smaller of the two; where they are equal the gradient goes to a.
 inline Var min(In a, In b) { return detail::emit("min", {a, b}); }
+/// a to the power b: the gradient to b is 0 where a <= 0; a < 0 asks for a whole b.
+inline Var pow(In a, In b) { return detail::emit("pow", {a, b}); }
 /// 1 where a > b, else 0. No gradient.
 inline Var greater(In a, In b) { return detail::emit("greater", {a, b}); }
+/// 1 where a < b, else 0. No gradient.
+inline Var less(In a, In b) { return detail::emit("greater", {b, a}); }
+/// 1 where a = b, else 0. No gradient.
+inline Var equal(In a, In b) { return detail::emit("equal", {a, b}); }
+/// 1 where x = 0, else 0. No gradient.
+inline Var logical_not(In x) { return detail::emit("equal", {x, In(0.0)}); }
+/// 1 where both are other than 0. No gradient.
+inline Var logical_and(In a, In b) {
+    detail::Inside caller(a.site);
+    return logical_not(logical_not(a) + logical_not(b));
+}
+/// 1 where one of them, or both, is other than 0. No gradient.
+inline Var logical_or(In a, In b) {
+    detail::Inside caller(a.site);
+    return 1 - logical_not(a) * logical_not(b);
+}
 /// a where condition != 0, else b; the branch not taken has no influence, not even when it is NaN.
 inline Var where(In condition, In a, In b) { return detail::emit("where", {condition, a, b}); }
 
@@ -183,9 +55,16 @@ inline Var log(In x) { return detail::emit("log", x); }     ///< natural logarit
 inline Var log1p(In x) { return detail::emit("log1p", x); } ///< log(1 + x), accurate near 0
 inline Var sqrt(In x) { return detail::emit("sqrt", x); }
 inline Var square(In x) { return detail::emit("square", x); }
+inline Var rsqrt(In x) { return detail::emit("rsqrt", x); }           ///< 1 / sqrt(x)
+inline Var reciprocal(In x) { return detail::emit("reciprocal", x); } ///< 1 / x
 inline Var sin(In x) { return detail::emit("sin", x); }
 inline Var cos(In x) { return detail::emit("cos", x); }
 inline Var tanh(In x) { return detail::emit("tanh", x); }
+inline Var erf(In x) { return detail::emit("erf", x); }       ///< 2 / sqrt(pi) * integral of exp(-t^2) from 0 to x
+inline Var lgamma(In x) { return detail::emit("lgamma", x); } ///< log |Gamma(x)|
+/// The n-th derivative of digamma, n = 0, 1, ...; for x > 0.
+inline Var polygamma(std::int64_t n, In x) { return detail::emit("polygamma", x, {{"n", n}}); }
+inline Var digamma(In x) { return polygamma(0, x); }              ///< the derivative of lgamma, for x > 0
 inline Var sigmoid(In x) { return detail::emit("sigmoid", x); }   ///< 1 / (1 + exp(-x))
 inline Var softplus(In x) { return detail::emit("softplus", x); } ///< log(1 + exp(x)), no overflow
 /// -log p(x) of a coin with these logits, value by value: max(l, 0) - l x + log(1 + exp(-|l|)).
@@ -193,8 +72,20 @@ inline Var bernoulli_nll(In logits, In x) { return detail::emit("bernoulli_nll",
 /// sigmoid(l) - x, exact where the two are nearly the same.
 inline Var sigmoid_minus(In l, In x) { return detail::emit("sigmoid_minus", {l, x}); }
 inline Var relu(In x) { return detail::emit("relu", x); } ///< max(x, 0); gradient 0 at 0
+/// x where x > 0, else slope * x; the gradient at 0 is 1.
+inline Var leaky_relu(In x, double slope = 0.01) { return detail::emit("leaky_relu", x, {{"slope", slope}}); }
+/// x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016).
+inline Var elu(In x, double alpha = 1) { return detail::emit("elu", x, {{"alpha", alpha}}); }
+inline Var gelu(In x) { return detail::emit("gelu", x); } ///< x Phi(x), its tanh form (Hendrycks and Gimpel 2016)
+inline Var silu(In x) { return detail::emit("silu", x); } ///< x * sigmoid(x)
+inline Var log_sigmoid(In x) { return detail::emit("log_sigmoid", x); } ///< log sigmoid(x), no overflow
 /// x, but no gradient flows through it.
 inline Var stop_gradient(In x) { return detail::emit("stop_gradient", x); }
+/// `hard` forward, and the gradient of `soft` back (Bengio et al. 2013): both of one shape.
+inline Var straight_through(In hard, In soft) {
+    detail::Inside caller(hard.site);
+    return soft + stop_gradient(hard - soft);
+}
 /// x kept within [low, high]; the gradient flows within, at the borders too, and not outside.
 inline Var clamp(In x, double low, double high) {
     detail::Inside caller(x.site);
@@ -234,11 +125,54 @@ inline Var mean_all(In x) {
     for (auto d : shape(x)) n *= double(d);
     return sum_all(x) / n;
 }
-/// log sum exp over one axis, which disappears; no overflow.
-inline Var log_sum_exp(In x, std::int64_t axis) {
+/// Mean over the given axes, which disappear from the shape unless `keep`.
+inline Var mean(In x, const Shape& axes, bool keep = false) {
+    return detail::emit("mean", x, {{"axes", axes}, {"keep", keep}});
+}
+/// Mean squared distance from the mean over the given axes: divided by n, not n - 1.
+inline Var variance(In x, const Shape& axes, bool keep = false) {
+    return detail::emit("variance", x, {{"axes", axes}, {"keep", keep}});
+}
+/// Smallest value over the given axes; where several are equal they share the gradient.
+inline Var min_over(In x, const Shape& axes, bool keep = false) {
     detail::Inside caller(x.site);
-    Var top = stop_gradient(max_over(x, {axis}, true));
-    return sum(log(sum_keep(exp(x - top), {axis})) + top, {axis});
+    return -max_over(-x, axes, keep);
+}
+/// Product over the given axes; its gradient is right where values are 0, too.
+inline Var prod(In x, const Shape& axes, bool keep = false) {
+    return detail::emit("prod", x, {{"axes", axes}, {"keep", keep}});
+}
+/// log sum exp over the given axes, which disappear unless `keep`; no overflow.
+inline Var log_sum_exp(In x, const Shape& axes, bool keep = false) {
+    return detail::emit("log_sum_exp", x, {{"axes", axes}, {"keep", keep}});
+}
+inline Var log_sum_exp(In x, std::int64_t axis) { return log_sum_exp(x, Shape{axis}); }
+/// exp(x) / sum exp(x) over the given axes.
+inline Var softmax(In x, const Shape& axes = {-1}) { return detail::emit("softmax", x, {{"axes", axes}}); }
+/// log softmax(x), no overflow.
+inline Var log_softmax(In x, const Shape& axes = {-1}) { return detail::emit("log_softmax", x, {{"axes", axes}}); }
+/// Where the largest value lies along an axis, which disappears: its number, the first of equal ones. No gradient.
+inline Var argmax(In x, std::int64_t axis = -1) { return detail::emit("argmax", x, {{"axis", axis}}); }
+/// Sums of all up to and with each along an axis; from the end with `reverse`.
+inline Var cumsum(In x, std::int64_t axis = -1, bool reverse = false) {
+    return detail::emit("cumsum", x, {{"axis", axis}, {"reverse", reverse}});
+}
+/// The order that sorts x along an axis: the number of the smallest first, equal ones as they stand. No gradient.
+inline Var argsort(In x, std::int64_t axis = -1, bool descending = false) {
+    return detail::emit("argsort", x, {{"axis", axis}, {"descending", descending}});
+}
+/// Values by their number along an axis: y[.., i, ..] = x[.., ids[.., i, ..], ..]; ids has x's other sizes.
+inline Var take_along(In x, In ids, std::int64_t axis = -1) {
+    return detail::emit("take_along", {x, ids}, {{"axis", axis}});
+}
+/// The adjoint of take_along: values summed at the numbers they name along an axis of `size`.
+inline Var add_along(In values, In ids, std::int64_t size, std::int64_t axis = -1) {
+    return detail::emit("add_along", {values, ids}, {{"axis", axis}, {"size", size}});
+}
+/// x in order along an axis, the smallest first unless `descending`.
+inline Var sort(In x, std::int64_t axis = -1, bool descending = false) {
+    detail::Inside caller(x.site);
+    return take_along(x, argsort(x, axis, descending), axis);
 }
 inline Var reshape(In x, const Shape& to) { return detail::emit("reshape", x, {{"shape", to}}); }
 /// [B, ...] -> [B, values of one example].
@@ -257,36 +191,65 @@ inline Var slice(In x, std::int64_t axis, std::int64_t begin, std::int64_t end) 
 inline Var pad(In x, std::int64_t axis, std::int64_t before, std::int64_t after) {
     return detail::emit("pad", x, {{"axis", axis}, {"before", before}, {"after", after}});
 }
-/// [M, K] . [K, N] -> [M, N], either operand transposed first if asked for.
+/// Axes in another order: y's axis i is x's axis order[i]; reversed when no order is given.
+inline Var transpose(In x, Shape order = {}) {
+    if (order.empty())
+        for (std::size_t i = shape(x).size(); i > 0; --i) order.push_back(std::int64_t(i) - 1);
+    return detail::emit("transpose", x, {{"order", order}});
+}
+/// One behind the other along an axis; all other sizes are equal.
+inline Var concat(const std::vector<Var>& all, std::int64_t axis, Site at = Site::here()) {
+    return detail::emit("concat", all, {{"axis", axis}}, at);
+}
+/// The other way round: pieces of these sizes along an axis.
+inline std::vector<Var> split(In x, const Shape& sizes, std::int64_t axis) {
+    detail::Inside caller(x.site);
+    std::vector<Var> out;
+    std::int64_t at = 0;
+    for (std::int64_t n : sizes) out.push_back(slice(x, axis, at, at + n)), at += n;
+    if (at != shape(x).at(std::size_t(detail::axis_of(shape(x), axis, "split", x))))
+        detail::refuse(x.var.trace, "split: the pieces are " + std::to_string(at) + " long together, the axis is not",
+                       x.site);
+    return out;
+}
+/// A new axis along which these lie one behind the other.
+inline Var stack(const std::vector<Var>& all, std::int64_t axis = 0, Site at = Site::here()) {
+    detail::Inside caller(at);
+    std::vector<Var> each;
+    for (Var v : all) {
+        Shape s = shape(v);
+        s.insert(axis < 0 ? s.end() + (axis + 1) : s.begin() + axis, 1);
+        each.push_back(reshape(v, s));
+    }
+    return concat(each, axis, at);
+}
+/// x repeated along each axis: [A, B] times {2, 3} -> [2A, 3B].
+inline Var tile(In x, const Shape& times) {
+    detail::Inside caller(x.site);
+    Shape spread, wide, to;
+    const Shape s = shape(x);
+    if (times.size() != s.size()) detail::refuse(x.var.trace, "tile: takes a number for each axis", x.site);
+    for (std::size_t i = 0; i < s.size(); ++i) {
+        spread.insert(spread.end(), {1, s[i]}), wide.insert(wide.end(), {times[i], s[i]}),
+            to.push_back(times[i] * s[i]);
+    }
+    return reshape(broadcast_to(reshape(x, spread), wide), to);
+}
+/// x the other way round along an axis.
+inline Var flip(In x, std::int64_t axis = -1) { return detail::emit("flip", x, {{"axis", axis}}); }
+
+// Products and small matrices.
+/// [..., M, K] . [..., K, N] -> [..., M, N], either operand transposed first if asked for (nothing is copied); the axes
+/// before the last two broadcast.
 inline Var matmul(In a, In b, bool transpose_a = false, bool transpose_b = false) {
     return detail::emit("matmul", {a, b}, {{"transpose_a", transpose_a}, {"transpose_b", transpose_b}});
 }
-
-/// Images [B, H, W, C] with weights [KH, KW, C, O] -> [B, (H + pads - KH) / stride + 1, ..., O]. strides: vertical,
-/// horizontal; pads: zeros at the top, bottom, left, right.
-inline Var conv2d(In x, In weights, const Shape& strides = {1, 1}, const Shape& pads = {0, 0, 0, 0}) {
-    return detail::emit("conv2d", {x, weights}, {{"strides", strides}, {"pads", pads}});
-}
-/// The adjoint of conv2d's images, of size `shape`: a transposed convolution of g.
-inline Var conv2d_input(In g, In weights, const Shape& shape, const Shape& strides, const Shape& pads) {
-    return detail::emit("conv2d_input", {g, weights}, {{"strides", strides}, {"pads", pads}, {"shape", shape}});
-}
-/// The adjoint of conv2d's weights, of size `shape`.
-inline Var conv2d_weights(In x, In g, const Shape& shape, const Shape& strides, const Shape& pads) {
-    return detail::emit("conv2d_weights", {x, g}, {{"strides", strides}, {"pads", pads}, {"shape", shape}});
-}
-
-/// Largest value of each window of images [B, H, W, C].
-inline Var max_pool2d(In x, const Shape& window, const Shape& strides) {
-    return detail::emit("max_pool2d", x, {{"window", window}, {"strides", strides}});
-}
-/// g at the places where max_pool2d found its values in x, 0 elsewhere.
-inline Var max_pool2d_spread(In x, In g, const Shape& window, const Shape& strides) {
-    return detail::emit("max_pool2d_spread", {x, g}, {{"window", window}, {"strides", strides}});
-}
-/// The values of a at the places where max_pool2d found its values in x.
-inline Var max_pool2d_pick(In x, In a, const Shape& window, const Shape& strides) {
-    return detail::emit("max_pool2d_pick", {x, a}, {{"window", window}, {"strides", strides}});
+/// The lower triangular L with L L^T = a, of symmetric positive definite matrices [..., N, N]; reads the lower half.
+/// Throws where it runs when one is not positive definite.
+inline Var cholesky(In a) { return detail::emit("cholesky", a); }
+/// X with L X = b, or L^T X = b: lower triangular L [..., N, N], b [..., N, M]. Reads the lower half of L.
+inline Var triangular_solve(In l, In b, bool transposed = false) {
+    return detail::emit("triangular_solve", {l, b}, {{"transposed", transposed}});
 }
 /// Rows of a table [V, ...] by number: ids [...] -> [ids..., ...]. A number that is no row stops the run.
 inline Var gather(In table, In ids) { return detail::emit("gather", {table, ids}); }
@@ -294,22 +257,6 @@ inline Var gather(In table, In ids) { return detail::emit("gather", {table, ids}
 inline Var scatter_add(In ids, In values, std::int64_t rows) {
     return detail::emit("scatter_add", {ids, values}, {{"rows", rows}});
 }
-/// (x - mean) / sqrt(variance + eps) * scale + shift along the last axis, all of these [C].
-inline Var batch_norm(In x, In mean, In variance, In scale, In shift, double eps = 1e-5) {
-    return detail::emit("batch_norm", {x, mean, variance, scale, shift}, {{"eps", eps}});
-}
-/// One step of an LSTM: x [B, I], state [B, 2H], weights [I, 4H] and [H, 4H], bias [4H] -> state [B, 2H].
-inline Var lstm_cell(In x, In state, In input_weights, In state_weights, In bias) {
-    return detail::emit("lstm_cell", {x, state, input_weights, state_weights, bias});
-}
-
-namespace detail {
-/// An op without operands; `like` says in which recording.
-inline Var source(const char* op, In like, Attributes attributes) {
-    return append(recording_of(op, {&like, 1}, like.site), op, {}, attributes, like.site);
-}
-} // namespace detail
-
 // Sources. `like` says in which recording, and for noise also the shape.
 inline Var constant(In like, double value, const Shape& shape = {}) {
     return detail::source("constant", like, {{"value", value}, {"shape", shape}});
@@ -319,18 +266,28 @@ inline Var iota(In like, const Shape& shape) { return detail::source("iota", lik
 /// 1 at the place each whole number names, 0 elsewhere: [..., 1] -> [..., n].
 inline Var one_hot(In ids, std::int64_t n) {
     detail::Inside caller(ids.site);
-    Var k = iota(ids, {n});
-    return (1 - greater(ids, k)) * (1 - greater(k, ids));
+    return equal(ids, iota(ids, {n}));
 }
-/// Standard normal noise of the shape of `like`: new at every step, the same for the same seed and step.
-inline Var normal_like(In like) { return detail::source("normal", like, {{"shape", shape(like)}}); }
-/// Uniform noise in (0, 1) of the shape of `like`.
-inline Var uniform_like(In like) { return detail::source("uniform", like, {{"shape", shape(like)}}); }
-/// Standard Laplace noise: -sign(u) log(1 - 2|u|), u uniform in (-1/2, 1/2).
-inline Var laplace_like(In like) {
+/// 1 on the diagonal, else 0: [N, N].
+inline Var identity_matrix(In like, std::int64_t n) {
     detail::Inside caller(like.site);
-    Var u = uniform_like(like) - 0.5;
-    return -sign(u) * log1p(-2 * min(abs(u), 0.4999999));
+    return equal(reshape(iota(like, {n}), {n, 1}), iota(like, {n}));
+}
+/// 1 below the diagonal, and on it if asked for, else 0: [N, N].
+inline Var lower_triangle(In like, std::int64_t n, bool with_diagonal = true) {
+    detail::Inside caller(like.site);
+    Var row = reshape(iota(like, {n}), {n, 1}), column = iota(like, {n});
+    return with_diagonal ? logical_not(greater(column, row)) : greater(row, column);
+}
+/// [..., N, N] -> [..., N].
+inline Var diagonal(In x) {
+    detail::Inside caller(x.site);
+    return sum(x * identity_matrix(x, shape(x).back()), {-1});
+}
+/// log det of symmetric positive definite matrices [..., N, N] -> [...], by Cholesky.
+inline Var log_det(In a) {
+    detail::Inside caller(a.site);
+    return 2 * sum(log(diagonal(cholesky(a))), {-1});
 }
 
 namespace detail {
@@ -362,3 +319,7 @@ inline std::vector<Var> gradient(In scalar, const std::vector<Var>& wrt) {
 }
 
 } // namespace elbo
+
+// Below, since they are written in the above.
+#include "images.hpp"
+#include "noise.hpp"

@@ -11,6 +11,7 @@
 #include "ops.hpp"
 
 #include "kinds.hpp"
+#include "nets.hpp"
 #include "parameters.hpp"
 
 #include "bound.hpp"

@@ -16,38 +16,45 @@ using Tag = memory::format_tag;
 memory::desc images(const core::Dims& d, Tag tag = Tag::nhwc) {
     return {{d[0], d[3], d[1], d[2]}, memory::data_type::f32, tag};
 }
-memory::desc weights(const core::Dims& d, Tag tag) { return {{d[3], d[2], d[0], d[1]}, memory::data_type::f32, tag}; }
+/// In groups there is an axis for them.
+memory::desc weights(const core::Dims& d, std::int64_t groups, bool any) {
+    if (groups == 1) return {{d[3], d[2], d[0], d[1]}, memory::data_type::f32, any ? Tag::any : Tag::hwio};
+    return {{groups, d[3] / groups, d[2], d[0], d[1]}, memory::data_type::f32, any ? Tag::any : Tag::hwigo};
+}
 
 /// The convolution that a node computes or is an adjoint of.
 struct Convolution {
     core::Dims x, kernel, y;
-    memory::dims strides, before, after;
+    std::int64_t groups;
+    memory::dims strides, dilations, before, after; ///< oneDNN counts what dilations leave out
     bool bias = false;
     std::string activation;
 
     Convolution(const core::Dims& image, const core::Dims& k, const core::Dims& result, const core::Attributes& a)
-        : x(image), kernel(k), y(result) {
-        const core::Dims &s = a.integers("strides"), &p = a.integers("pads");
+        : x(image), kernel(k), y(result), groups(a.integer("groups")) {
+        const core::Dims &s = a.integers("strides"), &p = a.integers("pads"), &d = a.integers("dilations");
         strides = {s[0], s[1]};
+        dilations = {d[0] - 1, d[1] - 1};
         before = {p[0], p[2]};
         after = {p[1], p[3]};
     }
 
+    memory::desc plain() const { return weights(kernel, groups, false); }
     dnnl::convolution_forward::primitive_desc forward() const {
-        const auto src = images(x), w = weights(kernel, Tag::any), dst = images(y);
+        const auto src = images(x), w = weights(kernel, groups, true), dst = images(y);
         const memory::desc row({kernel[3]}, memory::data_type::f32, Tag::x);
         constexpr auto kind = dnnl::prop_kind::forward_training;
         constexpr auto direct = dnnl::algorithm::convolution_direct;
         const auto attr = attributes_with(activation);
 #if DNNL_VERSION_MAJOR >= 3
-        return bias ? dnnl::convolution_forward::primitive_desc(cpu(), kind, direct, src, w, row, dst, strides, before,
-                                                                after, attr)
-                    : dnnl::convolution_forward::primitive_desc(cpu(), kind, direct, src, w, dst, strides, before,
-                                                                after, attr);
+        return bias ? dnnl::convolution_forward::primitive_desc(cpu(), kind, direct, src, w, row, dst, strides,
+                                                                dilations, before, after, attr)
+                    : dnnl::convolution_forward::primitive_desc(cpu(), kind, direct, src, w, dst, strides, dilations,
+                                                                before, after, attr);
 #else
         using Desc = dnnl::convolution_forward::desc;
-        return {bias ? Desc(kind, direct, src, w, row, dst, strides, before, after)
-                     : Desc(kind, direct, src, w, dst, strides, before, after),
+        return {bias ? Desc(kind, direct, src, w, row, dst, strides, dilations, before, after)
+                     : Desc(kind, direct, src, w, dst, strides, dilations, before, after),
                 attr, cpu()};
 #endif
     }
@@ -55,12 +62,12 @@ struct Convolution {
     template <class Kind>
     typename Kind::primitive_desc backward() const {
         constexpr auto direct = dnnl::algorithm::convolution_direct;
-        const auto image = images(x), w = weights(kernel, Tag::any), result = images(y);
+        const auto image = images(x), w = weights(kernel, groups, true), result = images(y);
         const auto attr = attributes_with("");
 #if DNNL_VERSION_MAJOR >= 3
-        return {cpu(), direct, image, w, result, strides, before, after, forward(), attr};
+        return {cpu(), direct, image, w, result, strides, dilations, before, after, forward(), attr};
 #else
-        return {{direct, image, w, result, strides, before, after}, attr, cpu(), forward()};
+        return {{direct, image, w, result, strides, dilations, before, after}, attr, cpu(), forward()};
 #endif
     }
     dnnl::convolution_backward_data::primitive_desc backward_data() const {
@@ -154,18 +161,18 @@ private:
 /// The library gives the weights' gradient in blocks; they are put in order right behind it.
 class WeightsStep : public Step {
 public:
-    WeightsStep(const dnnl::convolution_backward_weights::primitive_desc& pd, const core::Dims& kernel, core::Place x,
+    WeightsStep(const dnnl::convolution_backward_weights::primitive_desc& pd, const memory::desc& plain, core::Place x,
                 core::Place g, core::Place out, std::int64_t blocked_at, std::int64_t scratch_at)
         : primitive_(dnnl::convolution_backward_weights(pd)),
-          order_(dnnl::reorder(dnnl::reorder::primitive_desc(cpu(), pd.diff_weights_desc(), cpu(),
-                                                             weights(kernel, Tag::hwio), attributes_with("")))),
+          order_(dnnl::reorder(
+              dnnl::reorder::primitive_desc(cpu(), pd.diff_weights_desc(), cpu(), plain, attributes_with("")))),
           x_(x), g_(g), out_(out), blocked_(blocked_at), scratch_(scratch_at) {
         primitive_.add(DNNL_ARG_SRC, pd.src_desc());
         primitive_.add(DNNL_ARG_DIFF_DST, pd.diff_dst_desc());
         primitive_.add(DNNL_ARG_DIFF_WEIGHTS, pd.diff_weights_desc());
         primitive_.add(DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc());
         order_.add(DNNL_ARG_FROM, pd.diff_weights_desc());
-        order_.add(DNNL_ARG_TO, weights(kernel, Tag::hwio));
+        order_.add(DNNL_ARG_TO, plain);
     }
     void run(const Memory& m, const core::Noise&) override {
         const float* blocked = m.slab + blocked_ / 4;
@@ -187,19 +194,19 @@ private:
 
 class ClaimedWeights : public DnnlClaimed {
 public:
-    explicit ClaimedWeights(const Convolution& c) : kernel_(c.kernel), described_(c.backward_weights()) {}
+    explicit ClaimedWeights(const Convolution& c) : plain_(c.plain()), described_(c.backward_weights()) {}
     std::int64_t scratch(const core::Program&, const core::Unit&) override {
         return blocked() + std::int64_t(described_.scratchpad_desc().get_size());
     }
     std::string chosen() const override { return described_.impl_info_str(); }
     std::unique_ptr<Step> bind(const core::Program& p, const core::Unit& u) const override {
-        return std::make_unique<WeightsStep>(described_, kernel_, p.place(u.operands[0]), p.place(u.operands[1]),
+        return std::make_unique<WeightsStep>(described_, plain_, p.place(u.operands[0]), p.place(u.operands[1]),
                                              p.place(u.nodes.back()), u.scratch_at, u.scratch_at + blocked());
     }
 
 private:
     std::int64_t blocked() const { return (std::int64_t(described_.diff_weights_desc().get_size()) + 63) / 64 * 64; }
-    core::Dims kernel_;
+    memory::desc plain_;
     dnnl::convolution_backward_weights::primitive_desc described_;
 };
 
@@ -209,8 +216,7 @@ bool empty(const core::Program& p, NodeId id) {
            std::any_of(in.begin(), in.end(), [&](NodeId i) { return p.dims(i).numel() == 0; });
 }
 
-std::shared_ptr<const core::Form> packed(const core::Dims& kernel, const memory::desc& wanted) {
-    const auto plain = weights(kernel, Tag::hwio);
+std::shared_ptr<const core::Form> packed(const memory::desc& plain, const memory::desc& wanted) {
     return wanted == plain ? nullptr : std::make_shared<DnnlForm>(plain, wanted);
 }
 
@@ -225,7 +231,7 @@ std::optional<core::Claim> claim_forward(const core::Candidates& from, NodeId he
     claimed->convolution.bias = e.bias >= 0;
     claimed->convolution.activation = e.activation;
     claimed->own = e.own;
-    c.forms = {nullptr, packed(p.dims(n.inputs[1]), claimed->convolution.forward().weights_desc())};
+    c.forms = {nullptr, packed(claimed->convolution.plain(), claimed->convolution.forward().weights_desc())};
     return c;
 }
 
@@ -235,7 +241,7 @@ std::optional<core::Claim> claim_input(const core::Candidates& from, NodeId head
     if (empty(p, head)) return {};
     const Convolution conv(n.dims, p.dims(n.inputs[1]), p.dims(n.inputs[0]), core::Attributes(n.attributes));
     core::Claim c{"conv2d_input", {head}, n.inputs, {}, false, std::make_shared<ClaimedInput>(conv)};
-    c.forms = {nullptr, packed(conv.kernel, conv.backward_data().weights_desc())};
+    c.forms = {nullptr, packed(conv.plain(), conv.backward_data().weights_desc())};
     return c;
 }
 

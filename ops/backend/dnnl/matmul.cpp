@@ -1,4 +1,5 @@
-// The product of two matrices, with the bias and the activation that follow it.
+// Products of matrices, with the bias and the activation that follow them. Where one B meets all A, their rows are one
+// matrix; batches along one axis are oneDNN's, others are run matrix by matrix.
 #include "ops/backend/dnnl/claims.hpp"
 #include "ops/backend/dnnl/library.hpp"
 
@@ -10,11 +11,23 @@ using core::NodeId;
 using core::Place;
 using dnnl::memory;
 
-/// op(A) is rows x cols; stored the other way round when transposed, its stored rows `stride` apart.
-memory::desc matrix(std::int64_t rows, std::int64_t cols, bool transposed, std::int64_t stride) {
+/// op(A) is rows x cols; stored the other way round when transposed, its stored rows `stride` apart. matrices: how many
+/// lie one behind the other, 0 for one without an axis for that.
+memory::desc matrix(std::int64_t rows, std::int64_t cols, bool transposed, std::int64_t stride,
+                    std::int64_t matrices = 0) {
     const std::int64_t apart = stride != 0 ? stride : transposed ? rows : cols;
-    return {{rows, cols}, memory::data_type::f32, transposed ? memory::dims{1, apart} : memory::dims{apart, 1}};
+    memory::dims dims{rows, cols}, strides = transposed ? memory::dims{1, apart} : memory::dims{apart, 1};
+    if (matrices > 0) {
+        dims.insert(dims.begin(), matrices);
+        strides.insert(strides.begin(), (transposed ? cols : rows) * apart);
+    }
+    return {dims, memory::data_type::f32, strides};
 }
+
+/// Where the operands and the result of one product of a batch begin.
+struct Offsets {
+    std::int64_t a = 0, b = 0, c = 0;
+};
 
 struct Product {
     std::int64_t m = 0, k = 0, n = 0;
@@ -22,16 +35,20 @@ struct Product {
     std::string activation;
     core::TileFn own = nullptr; ///< an activation of ours
     std::int64_t stride_a = 0, stride_b = 0, stride_c = 0;
+    std::int64_t batch_a = 0, batch_b = 0, batch_c = 0; ///< matrices of a batch that oneDNN runs; 0: no batch
+    std::vector<Offsets> each{{}};                      ///< what is run in turn
+    std::int64_t values = 0;                            ///< of the result
 
+    memory::desc row() const { return matrix(1, n, false, 0, batch_c > 0 ? 1 : 0); }
     dnnl::matmul::primitive_desc describe() const {
-        const auto a = matrix(m, k, transpose_a, stride_a), b = matrix(k, n, transpose_b, stride_b);
-        const auto c = matrix(m, n, false, stride_c), row = matrix(1, n, false, 0);
+        const auto a = matrix(m, k, transpose_a, stride_a, batch_a), b = matrix(k, n, transpose_b, stride_b, batch_b);
+        const auto c = matrix(m, n, false, stride_c, batch_c);
         const auto attr = attributes_with(activation);
 #if DNNL_VERSION_MAJOR >= 3
-        return bias ? dnnl::matmul::primitive_desc(cpu(), a, b, row, c, attr)
+        return bias ? dnnl::matmul::primitive_desc(cpu(), a, b, row(), c, attr)
                     : dnnl::matmul::primitive_desc(cpu(), a, b, c, attr);
 #else
-        return {bias ? dnnl::matmul::desc(a, b, row, c) : dnnl::matmul::desc(a, b, c), attr, cpu()};
+        return {bias ? dnnl::matmul::desc(a, b, row(), c) : dnnl::matmul::desc(a, b, c), attr, cpu()};
 #endif
     }
 };
@@ -46,18 +63,23 @@ public:
         primitive_.add(DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc());
         primitive_.add(DNNL_ARG_SRC, pd.src_desc());
         primitive_.add(DNNL_ARG_WEIGHTS, pd.weights_desc());
-        if (product.bias) primitive_.add(DNNL_ARG_BIAS, matrix(1, product.n, false, 0));
+        if (product.bias) primitive_.add(DNNL_ARG_BIAS, product.row());
     }
     void run(const Memory& m, const core::Noise&) override {
         float* c = m.at(out_);
-        primitive_.point(0, c);
+        const float *a = m.at(in_[0]), *b = m.at(in_[1]);
         primitive_.point(1, m.slab + scratch_ / 4);
-        for (std::size_t i = 0; i < in_.size(); ++i) primitive_.point(i + 2, m.at(in_[i]));
-        primitive_.run();
+        if (product_.bias) primitive_.point(4, m.at(in_[2]));
+        for (const Offsets& at : product_.each) {
+            primitive_.point(0, c + at.c);
+            primitive_.point(2, a + at.a);
+            primitive_.point(3, b + at.b);
+            primitive_.run();
+        }
         if (!product_.own) return;
         const std::int64_t apart = product_.stride_c ? product_.stride_c : product_.n;
         const bool whole = apart == product_.n;
-        const std::int64_t rows = whole ? 1 : product_.m, n = whole ? product_.m * product_.n : product_.n;
+        const std::int64_t rows = whole ? 1 : product_.m, n = whole ? product_.values : product_.n;
         for (std::int64_t r = 0; r < rows; ++r, c += apart)
             product_.own({{c, nullptr, nullptr}, {false, false, false}, c, std::size_t(n)});
     }
@@ -90,18 +112,54 @@ private:
     dnnl::matmul::primitive_desc described_;
 };
 
+core::Dims leading(const core::Dims& d) {
+    core::Dims out = d;
+    out.rank -= 2;
+    return out;
+}
+
+// oneDNN 2.6 splits long inner sizes over threads in batches too, and is then wrong (tensorflow#61510).
+constexpr std::int64_t kLongestInBatch = 2047;
+
+/// Spreads a product over matrices of these sizes, the leading axes of its operands and its result.
+void set_batch(Product& p, const core::Dims& a, const core::Dims& b, const core::Dims& c, std::int64_t size_a,
+               std::int64_t size_b) {
+    const std::int64_t all = c.numel(), of_a = a.numel(), of_b = b.numel();
+    if (all == 1) return;
+    const bool one_axis = (of_a == all || of_a == 1) && (of_b == all || of_b == 1);
+    if (one_axis && p.k <= kLongestInBatch) {
+        p.batch_a = of_a, p.batch_b = of_b, p.batch_c = all;
+        return;
+    }
+    const auto over_a = core::strides_over(a, c), over_b = core::strides_over(b, c);
+    p.each.assign(std::size_t(all), {});
+    for (std::int64_t i = 0; i < all; ++i) {
+        Offsets& at = p.each[std::size_t(i)];
+        at.c = i * p.m * p.n;
+        for (std::int64_t d = c.rank - 1, rest = i; d >= 0; rest /= c[int(d)], --d) {
+            at.a += rest % c[int(d)] * over_a[std::size_t(d)] * size_a;
+            at.b += rest % c[int(d)] * over_b[std::size_t(d)] * size_b;
+        }
+    }
+}
+
 std::optional<core::Claim> claim_matmul(const core::Candidates& from, NodeId head) {
     const core::ProgramNode& n = from.program().node(head);
-    const core::Dims& left = from.program().dims(n.inputs[0]);
+    const core::Dims &left = from.program().dims(n.inputs[0]), &right = from.program().dims(n.inputs[1]);
     if (left.numel() == 0 || n.dims.numel() == 0) return {}; // oneDNN leaves the result of an empty sum unwritten
     const core::Attributes a(n.attributes);
     auto claimed = std::make_shared<ClaimedProduct>();
     Product& product = claimed->product;
-    product.m = n.dims[0];
-    product.n = n.dims[1];
-    product.k = a.flag("transpose_a") ? left[0] : left[1];
     product.transpose_a = a.flag("transpose_a");
     product.transpose_b = a.flag("transpose_b");
+    product.m = n.dims[n.dims.rank - 2];
+    product.n = n.dims[n.dims.rank - 1];
+    product.k = left[left.rank - (product.transpose_a ? 2 : 1)];
+    product.values = n.dims.numel();
+    if (!product.transpose_a && leading(right).numel() == 1) product.m = product.values / product.n;
+    else
+        set_batch(product, leading(left), leading(right), leading(n.dims), product.m * product.k,
+                  product.k * product.n);
     core::Claim c{"matmul", {head}, n.inputs, {}, true, claimed};
     const Epilogue e = claim_epilogue(from, c, product.n);
     product.bias = e.bias >= 0;
