@@ -78,7 +78,7 @@ void Loader::fill(std::size_t slot) {
     const std::int64_t from = at_ * batch_, n = std::min(batch_, std::int64_t(order_.size()) - from);
     float* x = memory_[slot].get();
     const std::span<const std::int64_t> which(order_.data() + from, std::size_t(n));
-    rows_.read(Split::train, which, x);
+    rows_.read(Split::train, which, x, epoch_ + 1);
     fields_[slot].read(rows_, Split::train, which);
     slots_[slot] = {x, fields_[slot].pointers(), n, epoch_, at_, at_ + 1 == per_epoch_};
     if (++at_ < per_epoch_) return;

@@ -42,13 +42,32 @@ Rows::Rows(Part& data, const DataOptions& options, const Scaler& earlier) : part
             throw Error(Exit::data, why.text).note("while opening data '" + part_.info().name + "'");
     }
     precise_ = has_f64(*part_.info().table->data);
+    prepare(options, earlier);
+}
+
+void Rows::prepare(const DataOptions& options, const Scaler& earlier) {
+    options_ = options;
+    fields_.clear();
+    scaling_ = {};
+    binarizing_ = false;
+    from_[ELBO_TEST] = ELBO_TEST;
     take_fields();
     split_rows();
     description_ = fmt::format("{}: {} train and {} test rows of {}", part_.info().name, count(Split::train),
                                count(Split::test), dims_.text());
+    choose_transforms();
     choose_scale();
     if (options_.standardize) fit_standardize(earlier);
     find_reach();
+    if (transforms_.after()) {
+        if (reach_.first < 0 || reach_.second > 1)
+            throw Error(Exit::usage, fmt::format("data.binarize takes values of 0..1, and they lie in {:g}..{:g}",
+                                                 reach_.first, reach_.second))
+                .note("scale them: --data.scale unit --data.clip true, without --data.standardize");
+        binarizing_ = true;
+        low_ = 0, high_ = 1, reach_ = {0, 1};
+    }
+    description_ += transforms_.description();
     if (info_.count[ELBO_TEST] == 0)
         description_ += fmt::format("; test rows: {:g} of them, drawn with data.split-seed {}", options_.test_fraction,
                                     options_.split_seed);
@@ -75,6 +94,12 @@ void Rows::take_fields() {
         else dims_ = field.dims, low_ = field.low, high_ = field.high;
     }
     if (info_.n_fields == 0) throw Error(Exit::data, fmt::format("data '{}' has no field x", part_.info().name));
+}
+
+void Rows::choose_transforms() {
+    transforms_ = Transforms(options_, dims_);
+    dims_ = transforms_.dims();
+    if (options_.dequantize) high_ += 1;
 }
 
 const Field* Rows::find(const std::string& name) const {
@@ -123,7 +148,7 @@ Statistic Rows::over_training(Statistic out) const {
 void Rows::choose_scale() {
     if (!(std::isfinite(low_) && std::isfinite(high_) && low_ <= high_))
         throw Error(Exit::data, fmt::format("data '{}' gives {}..{} as its range", part_.info().name, low_, high_));
-    const bool image = dims_.rank >= 2, bytes = low_ == 0 && high_ == 255;
+    const bool image = dims_.rank >= 2, bytes = low_ == 0 && high_ == 255 + double(options_.dequantize);
     const bool unit = options_.scale == "unit" || (options_.scale == "auto" && image && (low_ < 0 || high_ > 1));
     if (!unit) {
         description_ += fmt::format(", values {:g}..{:g} as they are", low_, high_);
@@ -203,6 +228,12 @@ void Rows::in_pieces(Split split, std::span<const std::int64_t> rows, F f) const
     }
 }
 
+// Calls f(i, key of row i) for n rows of the set.
+template <class F>
+void Rows::each_row(Split split, const std::int64_t* which, std::int64_t n, std::uint64_t epoch, F f) const {
+    for (std::int64_t i = 0; i < n; ++i) f(std::size_t(i), RowKey{from_[int(split)], which[i], epoch});
+}
+
 template <class Value>
 void Rows::must_be_finite(std::span<const Value> x, const std::int64_t* rows) const {
     Value all = 0;
@@ -215,29 +246,39 @@ void Rows::must_be_finite(std::span<const Value> x, const std::int64_t* rows) co
                                                 rows[i / d], x[i]));
 }
 
-void Rows::read_f64(Split split, std::span<const std::int64_t> rows, double* out) const {
-    const auto d = std::size_t(values());
+void Rows::read_f64(Split split, std::span<const std::int64_t> rows, double* out, std::uint64_t epoch) const {
+    const auto d = std::size_t(values()), from = std::size_t(transforms_.from().numel());
     std::vector<float> narrow;
+    std::vector<double> as_given;
     in_pieces(split, rows, [&](const std::int64_t* which, std::int64_t n, std::size_t before) {
         const std::span<double> x(out + before * d, std::size_t(n) * d);
+        as_given.resize(std::size_t(n) * from);
         if (precise_) {
-            raw(0, split, which, n, x.data());
+            raw(0, split, which, n, as_given.data());
         } else {
-            narrow.resize(x.size());
+            narrow.resize(as_given.size());
             raw(0, split, which, n, narrow.data());
-            std::copy(narrow.begin(), narrow.end(), x.begin());
+            std::copy(narrow.begin(), narrow.end(), as_given.begin());
         }
+        each_row(split, which, n, epoch, [&](std::size_t i, const RowKey& key) {
+            const std::span<const double> given(as_given.data() + i * from, from);
+            if (transforms_.before()) transforms_.prepare(key, given, x.subspan(i * d, d));
+            else std::copy(given.begin(), given.end(), x.begin() + std::ptrdiff_t(i * d));
+        });
         scaling_.apply(x, d);
         must_be_finite(std::span<const double>(x), which);
+        if (binarizing_)
+            each_row(split, which, n, epoch,
+                     [&](std::size_t i, const RowKey& key) { transforms_.finish(key, x.subspan(i * d, d)); });
     });
 }
 
-void Rows::read(Split split, std::span<const std::int64_t> rows, float* out) const {
+void Rows::read(Split split, std::span<const std::int64_t> rows, float* out, std::uint64_t epoch) const {
     const auto d = std::size_t(values());
-    if (!scaling_.is_plain() || (precise_ && !scaling_.changes_nothing())) {
+    if (transforms_.before() || !scaling_.is_plain() || (precise_ && !scaling_.changes_nothing())) {
         static thread_local std::vector<double> wide;
         wide.resize(rows.size() * d);
-        read_f64(split, rows, wide.data());
+        read_f64(split, rows, wide.data(), epoch);
         std::copy(wide.begin(), wide.end(), out);
         return;
     }
@@ -246,6 +287,9 @@ void Rows::read(Split split, std::span<const std::int64_t> rows, float* out) con
         raw(0, split, which, n, x.data());
         scaling_.apply_plain(x);
         must_be_finite(std::span<const float>(x), which);
+        if (binarizing_)
+            each_row(split, which, n, epoch,
+                     [&](std::size_t i, const RowKey& key) { transforms_.finish(key, x.subspan(i * d, d)); });
     });
 }
 

@@ -10,6 +10,7 @@
 
 #include "core/base/dims.hpp"
 #include "core/data/scaling.hpp"
+#include "core/data/transforms.hpp"
 #include "core/host/part.hpp"
 #include "core/host/settings.hpp"
 
@@ -20,9 +21,10 @@ enum class Split { train = ELBO_TRAIN, test = ELBO_TEST };
 /// Options that any data set takes.
 struct DataOptions {
     std::string scale = "auto";
-    bool standardize = false, clip = false;
+    bool standardize = false, clip = false, dequantize = false, mirror = false;
     double test_fraction = 0.1;
-    std::int64_t split_seed = 1;
+    std::int64_t split_seed = 1, noise_seed = 1;
+    std::string resize, binarize = "none";
 
     void parameters(auto& p) {
         p("scale", scale,
@@ -33,6 +35,15 @@ struct DataOptions {
         p("standardize", standardize, "each value to mean 0 and deviation 1 over the training rows");
         p("test_fraction", test_fraction, "of a set without a test split", fraction);
         p("split_seed", split_seed, "chooses these rows", not_negative);
+        p("resize", resize, "images to this size, 32x32, height first, before all else; none: as they are");
+        p("dequantize", dequantize,
+          "noise between a whole number and the next is added before scaling, anew in each epoch (Theis et al. 2016)");
+        p("mirror", mirror, "while training, images are mirrored left to right in every second case");
+        p("binarize", binarize,
+          "values of 0..1, after scaling, become 0 or 1: by 1/2; or by a draw, once for all (fixed) or anew in each "
+          "epoch (dynamic; elsewhere once for all)",
+          one_of("none|threshold|fixed|dynamic"));
+        p("noise_seed", noise_seed, "of these draws", not_negative);
     }
 };
 
@@ -52,6 +63,8 @@ public:
     /// Opens the data set. Throws Error (data). What an earlier run standardized with is used again, when it is not
     /// empty; else it is taken from the training rows.
     Rows(Part& data, const DataOptions& options, const Scaler& earlier = {});
+    /// The same data with other options, from the beginning.
+    void prepare(const DataOptions& options, const Scaler& earlier = {});
 
     const Dims& dims() const { return dims_; } ///< of one row
     std::int64_t values() const { return dims_.numel(); }
@@ -70,8 +83,9 @@ public:
     /// nullptr when rows have none of that name.
     const Field* find(const std::string& field) const;
 
-    /// Writes n rows to `out`, scaled. Throws Error (data) for a value that is not finite. Several threads may call it.
-    void read(Split split, std::span<const std::int64_t> rows, float* out) const;
+    /// Writes n rows to `out`, scaled and transformed as in an epoch of training, from 1; 0: as everywhere else. Throws
+    /// Error (data) for a value that is not finite. Several threads may call it.
+    void read(Split split, std::span<const std::int64_t> rows, float* out, std::uint64_t epoch = 0) const;
     /// The same of another field, as it is.
     void read(const Field& field, Split split, std::span<const std::int64_t> rows, float* out) const;
 
@@ -97,7 +111,10 @@ private:
     void raw(std::uint32_t field, Split split, const std::int64_t* rows, std::int64_t n, Value* out) const;
     template <class Value>
     void must_be_finite(std::span<const Value> x, const std::int64_t* rows) const;
-    void read_f64(Split split, std::span<const std::int64_t> rows, double* out) const;
+    void read_f64(Split split, std::span<const std::int64_t> rows, double* out, std::uint64_t epoch = 0) const;
+    void choose_transforms();
+    template <class F>
+    void each_row(Split split, const std::int64_t* which, std::int64_t n, std::uint64_t epoch, F f) const;
 
     Part& part_;
     DataOptions options_;
@@ -109,6 +126,8 @@ private:
     std::pair<double, double> reach_;
     bool precise_ = false; ///< the set gives its values in f64 too
     Scaling scaling_;
+    Transforms transforms_;
+    bool binarizing_ = false; ///< once it is known that values lie in 0..1
     std::vector<Field> fields_;
     std::string description_;
 };

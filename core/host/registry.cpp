@@ -106,7 +106,8 @@ void Registry::add(const fs::path& path, bool named, bool built_in) {
 std::set<std::string> taken_names(const std::string& kind) {
     std::set<std::string> all{"name"};
     if (kind == DataSet::kind)
-        all.insert({"scale", "standardize", "clip", "test_fraction", "split_seed"}); // core/data/rows.hpp
+        all.insert({"scale", "standardize", "clip", "test_fraction", "split_seed", "resize", "dequantize", "mirror",
+                    "binarize", "noise_seed"}); // core/data/rows.hpp
     return all;
 }
 
