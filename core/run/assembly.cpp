@@ -22,7 +22,9 @@ void check_support(const Part& likelihood, const Rows& rows) {
     e.note("data " + rows.description());
     if (rows.low() >= low && rows.high() <= high)
         e.note("only test rows lie outside: cut them with --data.clip true, or choose --likelihood gaussian");
-    else e.note("scale the data knowingly: --data.scale unit; or choose --likelihood gaussian");
+    else if (low == 0 && high == 1)
+        e.note("scale the data knowingly: --data.scale unit; or choose --likelihood gaussian");
+    else e.note("choose a likelihood that takes these values, gaussian takes all; or other data");
     throw e;
 }
 
@@ -40,16 +42,21 @@ TensorStore::Rows random_rows(const Rows& rows, std::int64_t seed) {
 
 } // namespace
 
-Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& ops, Backend& backend,
-                  const Scaler& scaler, std::function<void(const std::string&)> notice) {
+Assembly assemble(RunConfig& config, Registry& registry, const OpTable& ops, Backend& backend, const Scaler& scaler,
+                  std::function<void(const std::string&)> notice, const Reconsider& reconsider) {
     Assembly a;
-    std::vector<std::unique_ptr<Part>> parts;
-    for (const PartChoice& choice : config.parts) {
-        auto part = std::make_unique<Part>(registry.find(choice.kind, choice.name), choice.values, choice.role);
-        if (choice.role == "data") a.data = std::move(part);
-        else parts.push_back(std::move(part));
-    }
+    auto make = [&](const PartChoice& choice) {
+        return std::make_unique<Part>(registry.find(choice.kind, choice.name), choice.values, choice.role);
+    };
+    a.data = make(config.part("data"));
     a.rows = std::make_unique<Rows>(*a.data, config.data, scaler);
+    if (auto other = reconsider ? reconsider(*a.rows) : std::nullopt) {
+        config = std::move(*other);
+        a.rows->prepare(config.data, scaler);
+    }
+    std::vector<std::unique_ptr<Part>> parts;
+    for (const PartChoice& choice : config.parts)
+        if (choice.role != "data") parts.push_back(make(choice));
     for (const auto& p : parts)
         if (p->info().kind == "likelihood") check_support(*p, *a.rows);
     if (a.rows->count(Split::test) == 0 && (config.keep == "best" || config.patience > 0))

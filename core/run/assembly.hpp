@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 
 #include "core/data/rows.hpp"
 #include "core/graph/backend.hpp"
@@ -19,9 +20,13 @@ struct Assembly {
     std::unique_ptr<Session> session;
 };
 
+/// Another configuration once the data are known; nothing to stay with the one there is. The data set is the same.
+using Reconsider = std::function<std::optional<RunConfig>(const Rows&)>;
+
 /// scaler: what an earlier run standardized its data with; empty otherwise. notice: takes a line for whoever waits.
 /// Throws Error: usage for parameters, data for rows that do not suit the likelihood, plugin for parts that do not fit.
-Assembly assemble(const RunConfig& config, Registry& registry, const OpTable& ops, Backend& backend,
-                  const Scaler& scaler = {}, std::function<void(const std::string&)> notice = {});
+Assembly assemble(RunConfig& config, Registry& registry, const OpTable& ops, Backend& backend,
+                  const Scaler& scaler = {}, std::function<void(const std::string&)> notice = {},
+                  const Reconsider& reconsider = {});
 
 } // namespace elbo::core

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/data/batches.hpp"
 #include "core/run/metrics.hpp"
@@ -119,6 +120,35 @@ Evaluation evaluate(Session& session, const Rows& rows, Split split, std::int64_
     });
     sums.finish();
     return e;
+}
+
+double importance_nll(Session& session, const Rows& rows, Split split, std::int64_t batch, std::int64_t draws) {
+    if (!session.can("log_weight"))
+        throw Error(Exit::usage, fmt::format("model '{}' has no likelihood to estimate: it says nothing of log_weight",
+                                             session.part("model").info().name));
+    double total = 0;
+    std::uint64_t step = 0;
+    for_batches(rows, session.fields(), split, 0, rows.count(split), batch, [&](const RowsInMemory& b) {
+        // log sum exp, as it grows.
+        std::vector<double> top(std::size_t(b.n), -std::numeric_limits<double>::infinity()), sum(std::size_t(b.n));
+        for (std::int64_t k = 0; k < draws; ++k) {
+            session.run("log_weight", b.x.data(), b.n, ++step, b.fields);
+            const auto w = session.output("log_weight");
+            for (std::size_t i = 0; i < sum.size(); ++i) {
+                const double now = double(w[i]), larger = std::max(top[i], now);
+                if (std::isfinite(larger))
+                    sum[i] = sum[i] * std::exp(top[i] - larger) + std::exp(now - larger), top[i] = larger;
+            }
+        }
+        for (std::size_t i = 0; i < sum.size(); ++i) {
+            const double nll = std::log(double(draws)) - top[i] - std::log(sum[i]);
+            if (!std::isfinite(nll))
+                throw Error(Exit::diverged,
+                            fmt::format("the weights of row {} are not finite", b.at + std::int64_t(i)));
+            total += nll;
+        }
+    });
+    return total / double(rows.count(split));
 }
 
 } // namespace elbo::core

@@ -51,4 +51,9 @@ struct Evaluation {
 /// batch has a finite loss.
 Evaluation evaluate(Session& session, const Rows& rows, Split split, std::int64_t batch);
 
+/// -log p(x) by importance sampling (Burda et al. 2016), the mean over the rows of a split in nats: -log of the mean of
+/// p(x, z) / q(z|x) over `draws` codes of every row. An upper bound that falls towards -log p(x) with more draws.
+/// Throws Error (usage) for a model that has no log_weight, (diverged) when it is not finite.
+double importance_nll(Session& session, const Rows& rows, Split split, std::int64_t batch, std::int64_t draws);
+
 } // namespace elbo::core

@@ -184,6 +184,11 @@ void Session::record_purpose(Recording& r, FreezeRequest& request, std::int64_t 
         request.outputs.push_back({"sample", r.call(part("model"), "sample", std::array{like}).at(0).node});
         return;
     }
+    if (purpose == "decode") {
+        Var z = r.input("z", {rows, settings_.latent});
+        request.outputs.push_back({"decode", r.call(part("model"), "decode", std::array{z}).at(0).node});
+        return;
+    }
     Dims dims{rows};
     for (auto d : settings_.data.list()) dims.push(d);
     Var x = r.input("x", dims);
@@ -220,7 +225,7 @@ std::unique_ptr<Session::Ready> Session::bind(std::shared_ptr<const Program> pro
         const std::size_t at = ready->inputs.size();
         const auto scalar = scalars.find(in.name);
         ready->inputs.push_back(scalar == scalars.end() ? nullptr : scalar->second);
-        if (in.name == "x") ready->x_at.push_back(at);
+        if (in.name == "x" || in.name == "z") ready->x_at.push_back(at);
         const auto used = std::find(used_fields_.begin(), used_fields_.end(), in.name);
         if (used != used_fields_.end()) ready->fields_at.emplace_back(at, std::size_t(used - used_fields_.begin()));
     }
@@ -242,7 +247,7 @@ std::shared_ptr<const Program> Session::program(const std::string& purpose, std:
 
 void Session::prepare(std::int64_t rows) {
     ready("train", rows);
-    for (const char* purpose : {"evaluate", "encode", "reconstruct", "score", "sample"}) {
+    for (const char* purpose : {"evaluate", "encode", "reconstruct", "score", "sample", "decode"}) {
         if (std::string(purpose) == "evaluate" || can(purpose)) check(purpose, rows);
     }
 }

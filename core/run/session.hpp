@@ -3,7 +3,7 @@
 //
 //     train        x -> loss and terms (means over the rows), and the update of every parameter
 //     evaluate     x -> per row: loss, each term, squared error of the reconstruction from the mean code, mean code
-//     encode, reconstruct, score, sample       what the model's method of that name gives
+//     encode, reconstruct, score, sample, decode, log_weight       what the model's method of that name gives
 //
 // With a moving average of the weights, every purpose but train reads the average.
 #pragma once
@@ -79,7 +79,8 @@ public:
     /// Whether the model has a method.
     bool can(const std::string& method) { return part("model").info().method(method) != nullptr; }
 
-    /// Runs a purpose on x (nullptr for sample) and gives an output by name. `step` chooses the noise.
+    /// Runs a purpose on x (nullptr for sample, codes for decode) and gives an output by name. `step` chooses the
+    /// noise.
     void run(const std::string& purpose, const float* x, std::int64_t rows, std::uint64_t step,
              const float* const* fields = nullptr);
     /// Of the last run; valid until the next.

@@ -32,6 +32,11 @@ struct Adam : Optimizer {
 private:
     static Var correction(Var t, double beta) { return beta > 0 ? -expm1(std::log(beta) * t) : constant(t, 1); }
 };
-ELBO_PLUGIN("optimizer_adam", "1.0.0", "optimizer/adam") {
-    plugin.add<Adam>("adam", "adaptive moments; AdamW with decoupled");
+/// Adam with its weight decay beside the gradient, and some of it (Loshchilov and Hutter 2019).
+struct Adamw : Adam {
+    Adamw() { weight_decay = 0.01, decoupled = true; }
+};
+ELBO_PLUGIN("optimizer_adam", "1.1.0", "optimizer/adam optimizer/adamw") {
+    plugin.add<Adam>("adam", "adaptive moments");
+    plugin.add<Adamw>("adamw", "adaptive moments, weight decay beside them");
 }

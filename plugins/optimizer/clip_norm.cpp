@@ -21,6 +21,25 @@ struct ClipNorm : Optimizer {
         return the<Optimizer>(parameter, "inner").update(parameter, gradient);
     }
 };
-ELBO_PLUGIN("optimizer_clip_norm", "1.0.0", "optimizer/clip_norm") {
+/// The same, each value of a gradient by itself kept within +-`max_value`.
+struct ClipValue : Optimizer {
+    Scheduled max_value = 0.5;
+    void parameters(auto& p) { p("max_value", max_value, "largest size of a value of a gradient", positive); }
+    std::string uses() const override { return "inner:optimizer=adam"; }
+
+    Vars gradients(const Vars& all) const override {
+        Vars out;
+        for (Var g : all) {
+            Var most = max_value(g);
+            out.push_back(min(max(g, -most), most));
+        }
+        return the<Optimizer>(all.at(0), "inner").gradients(out);
+    }
+    Var update(Var parameter, Var gradient) const override {
+        return the<Optimizer>(parameter, "inner").update(parameter, gradient);
+    }
+};
+ELBO_PLUGIN("optimizer_clip", "1.1.0", "optimizer/clip_norm optimizer/clip_value") {
+    plugin.add<ClipValue>("clip_value", "another optimizer, each value of its gradients clipped");
     plugin.add<ClipNorm>("clip_norm", "another optimizer, gradients clipped by their norm");
 }

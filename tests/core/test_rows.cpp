@@ -1,5 +1,6 @@
 // Splitting, scaling and describing rows, and data that does not suit the likelihood.
 #include "core/data/rows.hpp"
+#include "core/run/defaults.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -8,6 +9,7 @@
 
 #include "core/data/batches.hpp"
 #include "core/run/assembly.hpp"
+#include "core/run/defaults.hpp"
 #include "core/run/resolve.hpp"
 #include "tests/bench/support.hpp"
 #include "tests/bench/workbench.hpp"
@@ -87,7 +89,8 @@ std::vector<core::GivenSetting> settings(const Table& t, std::vector<std::pair<s
 }
 
 core::Assembly assembled(const Table& t, const std::vector<std::pair<std::string, std::string>>& more) {
-    return core::assemble(core::resolve(settings(t, more), plugins()), plugins(), ops::table(), backend("dnnl"));
+    core::RunConfig config = core::resolve(settings(t, more), plugins());
+    return core::assemble(config, plugins(), ops::table(), backend("dnnl"));
 }
 
 } // namespace
@@ -345,4 +348,31 @@ TEST_CASE("for_batches: every asked row comes once, in order, the last batch sho
     CHECK(got == std::vector<float>(all.begin() + std::ptrdiff_t(d), all.end()));
     CHECK(sizes.back() == (count - first - 1) % 2 + 1);
     for_batches(rows, Split::train, 0, 0, 2, [](std::int64_t, std::int64_t, auto) { FAIL("no rows were asked for"); });
+}
+
+TEST_CASE("defaults: a table of which nothing was said is standardized, Gaussian, with a small code and enough steps") {
+    Table t(text_of(200));
+    auto names = [](const std::vector<core::GivenSetting>& all) {
+        std::string out;
+        for (const auto& g : all) out += g.key + "=" + g.value + " ";
+        return out;
+    };
+    auto chosen = [&](const std::vector<core::GivenSetting>& given) {
+        const core::RunConfig config = core::resolve(given, plugins());
+        const auto part = make_part({"data", "csv", {{"path", t.path()}}});
+        return names(core::defaults_for(core::Rows(*part, config.data), config, given));
+    };
+    const std::vector<core::GivenSetting> bare{{"model", "vae", ""}, {"data", "csv", ""}, {"data.path", t.path(), ""}};
+    CHECK(chosen(bare) == "likelihood=gaussian data.standardize=true latent=2 epochs=50 ");
+    auto with = [&](std::vector<core::GivenSetting> more) {
+        more.insert(more.begin(), bare.begin(), bare.end());
+        return chosen(more);
+    };
+    CHECK(with({{"likelihood", "mse", ""}}) == "latent=2 epochs=50 ");
+    CHECK(with({{"data.scale", "unit", ""}}) == "latent=2 epochs=50 ");
+    CHECK(with({{"latent", "2", ""}, {"epochs", "3", ""}, {"data.standardize", "false", ""}}) == "");
+    const std::vector<core::GivenSetting> images{{"model", "vae", ""}, {"data", "shapes", ""}};
+    const core::RunConfig config = core::resolve(images, plugins());
+    const auto part = make_part({"data", "shapes", {{"count", std::int64_t(50)}}});
+    CHECK(core::defaults_for(core::Rows(*part, config.data), config, images).empty());
 }

@@ -246,6 +246,27 @@ def sgd(**more):
     return lambda all: torch.optim.SGD(all, **more)
 
 
+class Lion(torch.optim.Optimizer):
+    """Chen et al. 2023, algorithm 2."""
+
+    def __init__(self, all, lr, betas, weight_decay):
+        super().__init__(all, {"lr": lr, "betas": betas, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            first, second = group["betas"]
+            for p in group["params"]:
+                m = self.state[p].setdefault("m", torch.zeros_like(p))
+                c = first * m + (1 - first) * p.grad
+                p -= group["lr"] * (torch.sign(c) + group["weight_decay"] * p)
+                m.mul_(second).add_((1 - second) * p.grad)
+
+
+def of(kind, **more):
+    return lambda all: kind(all, **more)
+
+
 BIG_SEED = 0x9E3779B97F4A7C15
 CASES = {
     "ae_mse": (ae(*nets("relu", "tanh", "fan_in_uniform", "glorot_uniform")), adam(), {}),
@@ -263,6 +284,13 @@ CASES = {
     "sgd_nesterov": (vae(*nets()), sgd(lr=0.02, momentum=0.9, nesterov=True), {}),
     "sgd_l2": (vae(*nets()), sgd(lr=0.1, weight_decay=0.5), {}),
     "clip_norm": (vae(*nets()), sgd(lr=0.5), {"max_norm": 0.4}),
+    "clip_value": (vae(*nets()), sgd(lr=0.5), {"max_value": 0.02}),
+    "adamw": (vae(*nets()), adamw(weight_decay=0.01), {}),
+    "rmsprop": (vae(*nets()), of(torch.optim.RMSprop, lr=0.003, alpha=0.9, eps=1e-4), {}),
+    "rmsprop_centered": (vae(*nets()), of(torch.optim.RMSprop, lr=0.003, alpha=0.9, eps=1e-2, momentum=0.5,
+                                          weight_decay=0.1, centered=True), {}),
+    "adagrad": (vae(*nets()), of(torch.optim.Adagrad, lr=0.05, weight_decay=0.1, initial_accumulator_value=0.01), {}),
+    "lion": (vae(*nets()), of(Lion, lr=0.003, betas=(0.8, 0.95), weight_decay=0.2), {}),
 }
 
 
@@ -280,7 +308,7 @@ def means(loss, terms):
     return {"loss": loss.mean(), **{name: term.mean() for name, term in terms.items()}}
 
 
-def play(case, model, optimizer, seed=11, steps_per_epoch=1, max_norm=None):
+def play(case, model, optimizer, seed=11, steps_per_epoch=1, max_norm=None, max_value=None):
     w, (x, classes) = Weights(seed), table()
     model(w, x, classes, At(seed, "train", 1, 0))
     critic = [p for name, p in w.all.items() if name.startswith(("critic.", "model."))]
@@ -294,6 +322,8 @@ def play(case, model, optimizer, seed=11, steps_per_epoch=1, max_norm=None):
             norm = math.sqrt(sum(float((g**2).sum()) for g in gradients))
             for p, g in zip(over, gradients):
                 p.grad = g * min(1, max_norm / norm) if max_norm else g
+                if max_value:
+                    p.grad = p.grad.clamp(-max_value, max_value)
         optimizer.step()
     with torch.no_grad():
         loss, terms, mean = model(w, x, classes, At(seed, "evaluate", EVALUATED_WITH, math.inf))

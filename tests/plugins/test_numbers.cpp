@@ -144,7 +144,21 @@ std::vector<Case> cases() {
             {"sgd_momentum", plain({sgd(0.02, {{"momentum", 0.9}})})},
             {"sgd_nesterov", plain({sgd(0.02, {{"momentum", 0.9}, {"nesterov", true}})})},
             {"sgd_l2", plain({sgd(0.1, {{"weight_decay", 0.5}})})},
-            {"clip_norm", plain({clip, inner})}};
+            {"clip_norm", plain({clip, inner})},
+            {"clip_value", plain({{"optimizer", "clip_value", {{"max_value", 0.02}}}, inner})},
+            {"adamw", plain({{"optimizer", "adamw", {{"lr", 0.01}}}})},
+            {"rmsprop", plain({{"optimizer", "rmsprop", {{"lr", 0.003}, {"alpha", 0.9}, {"eps", 1e-4}}}})},
+            {"rmsprop_centered", plain({{"optimizer",
+                                         "rmsprop",
+                                         {{"lr", 0.003},
+                                          {"alpha", 0.9},
+                                          {"eps", 1e-2},
+                                          {"momentum", 0.5},
+                                          {"weight_decay", 0.1},
+                                          {"centered", true}}}})},
+            {"adagrad", plain({{"optimizer", "adagrad", {{"lr", 0.05}, {"weight_decay", 0.1}, {"start", 0.01}}}})},
+            {"lion",
+             plain({{"optimizer", "lion", {{"lr", 0.003}, {"beta1", 0.8}, {"beta2", 0.95}, {"weight_decay", 0.2}}}})}};
 }
 
 /// Compares by name, in order; the error relative to 1 or the value.

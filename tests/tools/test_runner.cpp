@@ -241,16 +241,18 @@ TEST_CASE("resume: a run killed at any moment goes on from its last checkpoint")
     same_result(t / "whole", t / "killed");
 }
 
-TEST_CASE("train ae: has no KL and no samples") {
+TEST_CASE("train ae: has no KL, and its samples come from a mixture fitted to the codes, which it says") {
     TempFolder t;
     must_be_done(runner(tiny_run("run", {}, "ae"), t.path));
     CHECK(fs::exists(t / "run/pictures/reconstructions.png"));
-    CHECK(!fs::exists(t / "run/pictures/samples.png"));
-    const Outcome sample = runner({"sample", "run"}, t.path);
-    INFO(sample.text());
-    CHECK(sample.code == 2);
-    CHECK(sample.has("no prior"));
-    CHECK(!fs::exists(t / "run/pictures/samples.png"));
+    CHECK(fs::exists(t / "run/pictures/samples.png"));
+    const Outcome sample = runner({"sample", "run", "--count", "5", "--out", "five.npy"}, t.path);
+    must_be_done(sample);
+    CHECK(sample.has("model 'ae' has no prior; samples come from a mixture of"));
+    must_be_done(runner({"sample", "run", "--count", "5", "--out", "again.npy"}, t.path));
+    CHECK(get(t / "five.npy") == get(t / "again.npy"));
+    must_be_done(runner({"sample", "run", "--count", "5", "--seed", "2", "--out", "other.npy"}, t.path));
+    CHECK(get(t / "five.npy") != get(t / "other.npy"));
     const Outcome eval = runner({"eval", "run", "--json"}, t.path);
     must_be_done(eval);
     const auto j = nlohmann::json::parse(eval.out);

@@ -23,24 +23,33 @@ namespace {
 using namespace elbo::core;
 namespace po = boost::program_options;
 
-/// The peers' models: hidden widths, the same both ways, and the size of the code.
+/// The peers' models: encoder, decoder, their parameters, and the size of the code.
 struct Workload {
-    std::vector<std::int64_t> hidden;
+    const char *encoder, *decoder;
+    std::vector<NamedValue> encoder_values, decoder_values;
     std::int64_t latent;
 };
-const std::map<std::string, Workload> kWorkloads{{"mlp_vae", {{400}, 20}}, {"deep_mlp_vae", {{512, 512}, 32}}};
+using Widths = std::vector<std::int64_t>;
+const std::map<std::string, Workload> kWorkloads{
+    {"mlp_vae", {"mlp", "mlp", {{"hidden", Widths{400}}}, {{"hidden", Widths{400}}}, 20}},
+    {"deep_mlp_vae", {"mlp", "mlp", {{"hidden", Widths{512, 512}}}, {{"hidden", Widths{512, 512}}}, 32}},
+    {"conv_vae", {"conv", "conv", {{"features", std::int64_t(0)}}, {{"features", std::int64_t(0)}}, 32}}};
 constexpr std::int64_t kValues = 784, kBatches = 8;
 constexpr int kWarmUp = 12;
 
+std::string workload_names(const char* between) {
+    std::string out;
+    for (const auto& [name, w] : kWorkloads) out += (out.empty() ? "" : between) + name;
+    return out;
+}
+
 std::vector<std::unique_ptr<Part>> parts_of(const Workload& w, Registry& registry) {
-    auto reversed = w.hidden;
-    std::reverse(reversed.begin(), reversed.end());
     const std::vector<std::tuple<const char*, const char*, std::vector<NamedValue>>> all{
         {"model", "vae", {}},
-        {"encoder", "mlp", {{"hidden", w.hidden}}},
+        {"encoder", w.encoder, w.encoder_values},
         {"posterior", "diagonal_gaussian", {}},
         {"prior", "standard_normal", {}},
-        {"decoder", "mlp", {{"hidden", reversed}}},
+        {"decoder", w.decoder, w.decoder_values},
         {"likelihood", "bernoulli", {}},
         {"optimizer", "adam", {}}};
     std::vector<std::unique_ptr<Part>> parts;
@@ -56,7 +65,7 @@ int run(int argc, char** argv) {
     int threads = 1;
     double seconds = 5;
     flags.add_options()("help", "this text")("json", "one line of JSON")(
-        "workload", po::value(&workload)->default_value("mlp_vae"), "mlp_vae or deep_mlp_vae")(
+        "workload", po::value(&workload)->default_value("mlp_vae"), "which")(
         "batch", po::value(&batch)->default_value(128), "rows per step")(
         "threads", po::value(&threads)->default_value(1), "of the compute team")(
         "seconds", po::value(&seconds)->default_value(5), "how long to measure");
@@ -71,15 +80,17 @@ int run(int argc, char** argv) {
     if (given.count("help")) {
         fmt::print(
             "elbo-bench: training steps of a standard workload\n\n"
-            "  --workload <mlp_vae|deep_mlp_vae>   (=mlp_vae)\n  --batch <N>                         (=128)\n"
+            "  --workload <NAME>                   {} (=mlp_vae)\n  --batch <N>                         (=128)\n"
             "  --threads <N>                       (=1)\n  --seconds <S>                       (=5)\n"
-            "  --json                              one line of JSON\n");
+            "  --json                              one line of JSON\n",
+            workload_names(", "));
         return 0;
     }
     const auto found = kWorkloads.find(workload);
     if (found == kWorkloads.end())
         throw Error(Exit::usage, fmt::format("no workload is called '{}'{}", workload,
-                                             did_you_mean(workload, {"mlp_vae", "deep_mlp_vae"})));
+                                             did_you_mean(workload, {"mlp_vae", "deep_mlp_vae", "conv_vae"})))
+            .note("there are " + workload_names(", "));
     if (batch < 1 || threads < 1 || !(seconds > 0))
         throw Error(Exit::usage, "--batch, --threads and --seconds must be above 0");
 

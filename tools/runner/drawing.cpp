@@ -55,12 +55,12 @@ void draw_reconstructions(const fs::path& file, core::Session& session, const co
     });
 }
 
-void draw_samples(const fs::path& file, core::Session& session, std::int64_t count, std::uint64_t seed,
-                  std::optional<std::int64_t> label) {
+void draw_samples(const fs::path& file, core::Session& session, const core::Rows& rows, std::int64_t count,
+                  std::uint64_t seed, std::optional<std::int64_t> label) {
     const Look l(session.settings());
     const int columns = int(std::ceil(std::sqrt(double(count))));
     std::vector<float> x;
-    samples_of(session, count, seed, label, [&](auto batch) { x.insert(x.end(), batch.begin(), batch.end()); });
+    samples_of(session, rows, count, seed, label, [&](auto batch) { x.insert(x.end(), batch.begin(), batch.end()); });
     core::write_png(file, core::sheet(x, count, l.height, l.width, l.channels, columns, l.low, l.high, l.scale, 2));
 }
 
@@ -69,7 +69,7 @@ void draw_pictures(const core::Run& run, core::Session& session, const core::Row
     const Split split = rows.count(Split::test) > 0 ? Split::test : Split::train;
     draw_reconstructions(run.folder() / "pictures" / "reconstructions.png", session, rows, split, 0,
                          std::min<std::int64_t>(32, rows.count(split)));
-    if (session.can("sample")) draw_samples(run.folder() / "pictures" / "samples.png", session, 64, 1);
+    if (can_sample(session)) draw_samples(run.folder() / "pictures" / "samples.png", session, rows, 64, 1);
 }
 
 } // namespace elbo::tools

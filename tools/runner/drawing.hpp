@@ -16,8 +16,8 @@ bool is_picture(const std::filesystem::path& file, const core::Dims& row, std::i
 
 void draw_reconstructions(const std::filesystem::path& file, core::Session& session, const core::Rows& rows,
                           core::Split split, std::int64_t first, std::int64_t count);
-void draw_samples(const std::filesystem::path& file, core::Session& session, std::int64_t count, std::uint64_t seed,
-                  std::optional<std::int64_t> label = {});
+void draw_samples(const std::filesystem::path& file, core::Session& session, const core::Rows& rows, std::int64_t count,
+                  std::uint64_t seed, std::optional<std::int64_t> label = {});
 /// Reconstructions of the first rows of the split, and samples where the model has some, into RUN/pictures.
 void draw_pictures(const core::Run& run, core::Session& session, const core::Rows& rows);
 

@@ -6,7 +6,9 @@
 #include <numeric>
 
 #include "core/base/error.hpp"
+#include "core/base/notice.hpp"
 #include "core/data/batches.hpp"
+#include "core/run/mixture.hpp"
 
 namespace elbo::tools {
 
@@ -76,14 +78,33 @@ private:
 
 } // namespace
 
-void samples_of(core::Session& session, std::int64_t count, std::uint64_t seed, std::optional<std::int64_t> label,
-                const std::function<void(std::span<const float>)>& take) {
+bool can_sample(core::Session& session) { return session.can("sample") || session.can("decode"); }
+
+void samples_of(core::Session& session, const core::Rows& rows, std::int64_t count, std::uint64_t seed,
+                std::optional<std::int64_t> label, const std::function<void(std::span<const float>)>& take) {
     constexpr std::int64_t kAtOnce = 1024;
     SampledFields fields(session, label);
+    const auto noise_of = [&](std::int64_t at) { return seed + (std::uint64_t(at / kAtOnce) << 32); };
+    if (!session.can("sample")) {
+        const core::Mixture mixture = core::mixture_of_codes(session, rows, kAtOnce);
+        core::tell(
+            fmt::format("note: model '{}' has no prior; samples come from a mixture of {} Gaussians fitted to the "
+                        "codes of the training rows",
+                        session.part("model").info().name, mixture.components()));
+        for (std::int64_t at = 0; at < count; at += kAtOnce) {
+            const std::int64_t n = std::min(kAtOnce, count - at);
+            const std::vector<float> drawn = mixture.draw(n, noise_of(at));
+            const core::AlignedFloats codes = core::aligned_floats(std::int64_t(drawn.size()));
+            std::copy(drawn.begin(), drawn.end(), codes.get());
+            session.run("decode", codes.get(), n, noise_of(at), fields.of(at, n));
+            take(session.output("decode"));
+        }
+        return;
+    }
     for (std::int64_t at = 0; at < count; at += kAtOnce) {
         const std::int64_t n = std::min(kAtOnce, count - at);
         // Each batch has noise of its own; the first is what --seed says.
-        session.run("sample", nullptr, n, seed + (std::uint64_t(at / kAtOnce) << 32), fields.of(at, n));
+        session.run("sample", nullptr, n, noise_of(at), fields.of(at, n));
         take(session.output("sample"));
     }
 }

@@ -20,10 +20,13 @@ std::string name_of(core::Split split);
 void outputs_of(const OpenRun& open, const std::string& purpose, core::Split split, std::int64_t first,
                 std::int64_t count, const std::function<void(std::span<const float>)>& take);
 
-/// New examples, batch by batch. A model that takes classes gets them in turn, or `label` for all. Throws Error (usage)
-/// for a class that the data does not have.
-void samples_of(core::Session& session, std::int64_t count, std::uint64_t seed, std::optional<std::int64_t> label,
-                const std::function<void(std::span<const float>)>& take);
+/// Whether new examples can be made at all: of a prior, or of a density fitted to codes.
+bool can_sample(core::Session& session);
+/// New examples, batch by batch. A model that takes classes gets them in turn, or `label` for all; one without a prior
+/// is sampled from a mixture of Gaussians that is fitted to the codes of the training rows, and a line says so. Throws
+/// Error (usage) for a class that the data does not have.
+void samples_of(core::Session& session, const core::Rows& rows, std::int64_t count, std::uint64_t seed,
+                std::optional<std::int64_t> label, const std::function<void(std::span<const float>)>& take);
 
 /// --out, or `fallback` in the run's folder. Throws Error (usage), before anything is computed, for another ending, and
 /// for a file that belongs to the run or is its data.

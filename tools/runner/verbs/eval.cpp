@@ -28,7 +28,8 @@ Json left_out(const core::Evaluation& e) {
     return out;
 }
 
-Json json_of(const OpenRun& open, const core::Evaluation& e, const std::string& run, const std::string& split) {
+Json json_of(const OpenRun& open, const core::Evaluation& e, std::optional<double> nll, const std::string& run,
+             const std::string& split) {
     auto value = [&](const char* name) { return e.term(name) ? Json(e.term(name)->value) : Json(nullptr); };
     Json terms = Json::object(), latents = Json::object();
     for (const core::EvaluatedTerm& t : e.terms) {
@@ -42,6 +43,7 @@ Json json_of(const OpenRun& open, const core::Evaluation& e, const std::string& 
             {"epoch", open.progress.epoch},
             {"step", open.progress.step},
             {"negative_elbo", e.negative_elbo() ? Json(*e.negative_elbo()) : Json(nullptr)},
+            {"importance_nll", nll ? Json(*nll) : Json(nullptr)},
             {"reconstruction", value("reconstruction")},
             {"kl", value("kl")},
             {"kl_kind", e.term("kl") ? kind_of(*e.term("kl")) : "none"},
@@ -60,10 +62,12 @@ Json json_of(const OpenRun& open, const core::Evaluation& e, const std::string& 
             {"unit", unit_of(open) + " per row"}};
 }
 
-std::string text_of(const core::Evaluation& e, const std::string& split, const std::string& unit) {
+std::string text_of(const core::Evaluation& e, std::optional<double> nll, const std::string& split,
+                    const std::string& unit) {
     std::string out = fmt::format("rows            {} ({})\n", e.rows, split);
     if (auto bound = e.negative_elbo())
         out += fmt::format("negative elbo   {:.4f} per row, in {}, z sampled\n", *bound, unit);
+    if (nll) out += fmt::format("-log p(x)       {:.4f} per row, in {}, by importance sampling\n", *nll, unit);
     for (const core::EvaluatedTerm& t : e.terms)
         out += t.name == "kl" ? fmt::format("kl              {:.4f} nats/row, {}\n", t.value, kind_of(t))
                               : fmt::format("{:<15} {:.4f} per row, in {}, z sampled{}\n", t.name, t.value, unit,
@@ -79,18 +83,22 @@ int eval(const Arguments& arguments, core::Registry& registry) {
     const core::Split split = split_of(arguments, open.rows());
     const core::Evaluation e = core::evaluate(open.session(), open.rows(), split, open.config.batch);
     for (const std::string& line : e.warnings(name_of(split))) core::tell(line);
+    std::optional<double> nll;
+    if (const auto draws = arguments.number("importance", 1))
+        nll = core::importance_nll(open.session(), open.rows(), split, open.config.batch, *draws);
     print_result(
-        arguments, [&] { return json_of(open, e, arguments.operand, name_of(split)).dump(); },
-        [&] { return text_of(e, name_of(split), unit_of(open)); });
+        arguments, [&] { return json_of(open, e, nll, arguments.operand, name_of(split)).dump(); },
+        [&] { return text_of(e, nll, name_of(split), unit_of(open)); });
     return 0;
 }
 
-const VerbEntry entry({.order = 50,
-                       .name = "eval",
-                       .operand = "RUN",
-                       .summary = "negative elbo, reconstruction, KL and more over a split",
-                       .flags = {kSplit, kThreads, kJson},
-                       .run = eval});
+const VerbEntry entry(
+    {.order = 50,
+     .name = "eval",
+     .operand = "RUN",
+     .summary = "negative elbo, reconstruction, KL and more over a split",
+     .flags = {kSplit, {"importance", "K", "-log p(x) too, by K importance samples of every row"}, kThreads, kJson},
+     .run = eval});
 
 } // namespace
 } // namespace elbo::tools

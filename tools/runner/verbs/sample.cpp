@@ -1,4 +1,4 @@
-// sample: new examples from the prior.
+// sample: new examples, from the prior or from a density fitted to codes.
 #include <fmt/format.h>
 
 #include "core/base/error.hpp"
@@ -17,8 +17,9 @@ constexpr std::int64_t kMostSamples = std::int64_t(1) << 32;
 
 int sample(const Arguments& arguments, core::Registry& registry) {
     const OpenRun open = open_run(arguments, registry);
-    if (!open.session().can("sample"))
-        throw Error(Exit::usage, fmt::format("model '{}' has no prior to sample from", open.config.part("model").name))
+    if (!can_sample(open.session()))
+        throw Error(Exit::usage, fmt::format("model '{}' has no prior to sample from, and decodes no codes",
+                                             open.config.part("model").name))
             .note("train a 'vae', or use reconstruct or encode");
     const std::int64_t count = arguments.number("count", 1).value_or(64);
     if (count > kMostSamples) throw Error(Exit::usage, fmt::format("--count: at most {} at once", kMostSamples));
@@ -26,10 +27,10 @@ int sample(const Arguments& arguments, core::Registry& registry) {
     const auto label = arguments.number("label", 0);
     const auto out = out_file(arguments, open, "pictures/samples.png", {".png", ".npy", ".csv"});
     if (is_picture(out, open.rows().dims(), count, "--count")) {
-        draw_samples(out, open.session(), count, seed, label);
+        draw_samples(out, open.session(), open.rows(), count, seed, label);
     } else {
         core::ArrayFile file(out, {count, open.rows().values()}, "x");
-        samples_of(open.session(), count, seed, label, [&](auto batch) { file.add(batch); });
+        samples_of(open.session(), open.rows(), count, seed, label, [&](auto batch) { file.add(batch); });
         file.commit();
     }
     fmt::print("{}\n", out.string());
@@ -39,7 +40,7 @@ int sample(const Arguments& arguments, core::Registry& registry) {
 const VerbEntry entry({.order = 70,
                        .name = "sample",
                        .operand = "RUN",
-                       .summary = "new examples from the prior",
+                       .summary = "new examples, from the prior or a density fitted to the codes",
                        .flags = {{"count", "N", "how many (default: 64)"},
                                  {"seed", "N", "which noise (default: 1)"},
                                  {"label", "N",

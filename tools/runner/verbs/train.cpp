@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "core/base/notice.hpp"
+#include "core/run/defaults.hpp"
 #include "ops/backend/backends.hpp"
 #include "ops/backend/threads.hpp"
 #include "ops/table.hpp"
@@ -30,11 +31,21 @@ std::vector<core::GivenSetting> settings_of(const Arguments& arguments) {
 }
 
 int train(const Arguments& arguments, core::Registry& registry) {
-    core::RunConfig config = core::resolve(settings_of(arguments), registry);
+    const std::vector<core::GivenSetting> given = settings_of(arguments);
+    core::RunConfig config = core::resolve(given, registry);
     if (config.threads == 0) config.threads = ops::available_threads();
     auto backend = ops::make_backend("dnnl", int(config.threads));
     // Everything that can be wrong with the parts and the data shows here, before a folder is made.
-    core::Assembly assembly = core::assemble(config, registry, ops::table(), *backend, {}, core::tell_line);
+    const auto reconsider = [&](const core::Rows& rows) -> std::optional<core::RunConfig> {
+        auto all = core::defaults_for(rows, config, given);
+        if (all.empty()) return {};
+        core::tell(core::text_of(all));
+        all.insert(all.end(), given.begin(), given.end());
+        core::RunConfig other = core::resolve(all, registry);
+        other.threads = config.threads;
+        return other;
+    };
+    core::Assembly assembly = core::assemble(config, registry, ops::table(), *backend, {}, core::tell_line, reconsider);
     const fs::path folder = arguments.value("out") ? fs::path(*arguments.value("out")) : free_folder(config);
     core::Run run = core::Run::create(folder, config, arguments.has("overwrite"));
     try {

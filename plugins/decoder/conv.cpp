@@ -1,0 +1,54 @@
+#include <elbo/image_nets.hpp>
+#include <elbo/plugin.hpp>
+using namespace elbo;
+
+/// The way back of encoder conv: a dense layer to a small image, then layers that double it, up to the size of the
+/// data, whatever that is: z [B, L] -> [B, outputs].
+struct Conv : Decoder {
+    std::vector<std::int64_t> channels;
+    std::int64_t kernel = 4, dense = 256;
+    std::string up = "transposed", activation = "relu", norm = "none", init = "fan_in_uniform";
+    void parameters(auto& p) {
+        p("channels", channels,
+          "of the image each layer begins with, from the code outward; none: ..., 128, 64, 32 by the size of the image",
+          within(1, 1 << 12));
+        p("kernel", kernel, "height and width of the kernels", within(1, 31));
+        p("features", dense, "width of a dense layer at the beginning; 0: none", within(0, 1 << 20));
+        p("up", up, "how an image is doubled: by transposed convolutions, or repeated or interpolated and convolved",
+          one_of("transposed|nearest|bilinear"));
+        p("norm", norm, "before the activation: over the batch, the channels, or groups of them",
+          one_of(kNormalisations));
+        p("activation", activation, "after every layer but the last", one_of(kActivations));
+        p("init", init, "how weights start", one_of(kInitialisers));
+    }
+
+    Var raw(Var z) const override {
+        const Shape image = image_shape(z);
+        Shape all = channels;
+        if (all.empty()) {
+            all = halving_channels({}, image, 32);
+            std::reverse(all.begin(), all.end());
+        }
+        const auto sizes = halved_sizes(image, all.size());
+        const std::int64_t h = sizes.back()[0], w = sizes.back()[1];
+        if (dense > 0) z = elbo::activation(activation, linear(z, dense, "dense", initialiser(init)));
+        z = elbo::activation(activation, linear(z, h * w * all[0], "start", initialiser(init)));
+        Var x = reshape(z, {shape(z)[0], h, w, all[0]});
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            const std::string name = "conv" + std::to_string(i);
+            const bool last = i + 1 == all.size();
+            x = doubled(x, last ? raw_channels(x) : all[i + 1], sizes[all.size() - 1 - i], name);
+            if (!last) x = elbo::activation(activation, normalised(norm, x, name + "_norm"));
+        }
+        return raw_of_image(x);
+    }
+
+private:
+    Var doubled(Var x, std::int64_t out, const Shape& to, const std::string& name) const {
+        if (up == "transposed") return transposed_convolution(x, out, kernel, 2, to[0], to[1], name, initialiser(init));
+        if (up == "bilinear") x = upsample_bilinear(x, to[0], to[1]);
+        else x = slice(slice(upsample_nearest(x, 2), 1, 0, to[0]), 2, 0, to[1]);
+        return convolution(x, out, kernel, 1, name, initialiser(init));
+    }
+};
+ELBO_PLUGIN("decoder_conv", "1.0.0", "decoder/conv") { plugin.add<Conv>("conv", "convolutions that double the image"); }
