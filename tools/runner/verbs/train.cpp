@@ -36,16 +36,18 @@ int train(const Arguments& arguments, core::Registry& registry) {
     if (config.threads == 0) config.threads = ops::available_threads();
     auto backend = ops::make_backend("dnnl", int(config.threads));
     // Everything that can be wrong with the parts and the data shows here, before a folder is made.
+    std::string chosen;
     const auto reconsider = [&](const core::Rows& rows) -> std::optional<core::RunConfig> {
         auto all = core::defaults_for(rows, config, given);
         if (all.empty()) return {};
-        core::tell(core::text_of(all));
+        chosen = core::text_of(all);
         all.insert(all.end(), given.begin(), given.end());
         core::RunConfig other = core::resolve(all, registry);
         other.threads = config.threads;
         return other;
     };
     core::Assembly assembly = core::assemble(config, registry, ops::table(), *backend, {}, core::tell_line, reconsider);
+    if (!chosen.empty()) core::tell(chosen);
     const fs::path folder = arguments.value("out") ? fs::path(*arguments.value("out")) : free_folder(config);
     core::Run run = core::Run::create(folder, config, arguments.has("overwrite"));
     try {
