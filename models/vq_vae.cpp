@@ -26,7 +26,7 @@ struct VqVae : Model {
     Var objective(Var x) const override {
         const Coded c = quantised(x, code(x));
         Var reconstruction = the<Likelihood>(x).nll(the<Decoder>(x).raw(c.code), flatten(x));
-        Var committed = sum_rows(square(c.z - stop_gradient(c.nearest)));
+        Var committed = over_pieces(x, square(c.z - stop_gradient(c.nearest)));
         term("reconstruction", reconstruction);
         term("commitment", committed);
         const Shape rows{shape(x)[0]};
@@ -34,7 +34,7 @@ struct VqVae : Model {
         term("perplexity", broadcast_to(exp(-sum_all(share * log(max(share, 1e-12)))), rows));
         if (training(x)) learn(x, c);
         Var loss = reconstruction + commitment(x) * committed;
-        return learning == "gradient" ? loss + sum_rows(square(stop_gradient(c.z) - c.nearest)) : loss;
+        return learning == "gradient" ? loss + over_pieces(x, square(stop_gradient(c.z) - c.nearest)) : loss;
     }
     Var encode(Var x) const override { return quantised(x, code(x)).code; }
     Var decode(Var z) const override { return the<Likelihood>(z).mean(the<Decoder>(z).raw(quantised(z, z).code)); }
@@ -60,6 +60,9 @@ private:
                                         std::to_string(l) + " numbers; choose --latent accordingly");
         return l / width;
     }
+
+    /// [B pieces, width] -> [B].
+    Var over_pieces(Var like, Var x) const { return sum_rows(reshape(x, {shape(like)[0], latent(like)})); }
 
     Var vectors(Var like) const {
         const Init start = Init::uniform(-1, 1);

@@ -271,3 +271,45 @@ TEST_CASE("ae with linear encoder and decoder and mse: finds the subspace of the
         else CHECK(share < 0.01);
     }
 }
+
+TEST_CASE("vq_vae: every piece of a code is a vector of the codebook, which training moves and whose use it counts") {
+    for (const std::string learning : {"average", "gradient"}) {
+        CAPTURE(learning);
+        auto session = make_session(
+            make_parts({{"model",
+                         "vq_vae",
+                         {{"width", std::int64_t(2)}, {"codebook", std::int64_t(5)}, {"codebook_learning", learning}}},
+                        small("encoder", "mlp"),
+                        small("decoder", "mlp"),
+                        {"posterior", "delta"},
+                        {"likelihood", "mse"},
+                        {"optimizer", "adam", {{"lr", 0.01}}}}),
+            session_settings(6, {7}));
+        const auto x = floats(uniforms(40 * 7, 5));
+        session->prepare(40);
+        const auto before = session->tensors().find("model.codebook")->values();
+        double first = 0, last = 0;
+        for (int step = 0; step < 300; ++step) {
+            const auto r = session->step(x.data(), 40);
+            REQUIRE(r.finite);
+            (step == 0 ? first : last) = r.loss;
+        }
+        CHECK(last < 0.7 * first);
+        const auto book = session->tensors().find("model.codebook")->values();
+        CHECK(book != before);
+        session->run("encode", x.data(), 40, 1);
+        const auto codes = session->output("encode");
+        for (std::size_t piece = 0; piece < codes.size(); piece += 2) {
+            double nearest = 1e9;
+            for (std::size_t k = 0; k < book.size(); k += 2)
+                nearest = std::min(nearest,
+                                   std::hypot(double(codes[piece] - book[k]), double(codes[piece + 1] - book[k + 1])));
+            CHECK(nearest < 1e-5);
+        }
+        const auto used = session->tensors().find("model.used")->values();
+        REQUIRE(used.size() == 15);
+        for (std::size_t place = 0; place < 15; place += 5)
+            CHECK(std::accumulate(used.begin() + std::ptrdiff_t(place), used.begin() + std::ptrdiff_t(place + 5),
+                                  0.0) == doctest::Approx(1).epsilon(1e-4));
+    }
+}
