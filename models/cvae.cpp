@@ -44,6 +44,10 @@ private:
     /// What is seen, with the class behind it: [B, n] -> [B, n + classes].
     static Var with_class(Var x) { return concat({x, one_hot(labels(x), classes(x))}, 1); }
     static Vars code(Var x) {
+        if (the<Prior>(x).encodes())
+            throw std::invalid_argument(
+                "this prior asks for the codes of inputs that have no class; with cvae choose "
+                "another one, gaussian_mixture say");
         return the<Posterior>(x).parameters_of(with_class(flatten(the<Encoder>(x).features(x))));
     }
     static Var decoded(Var z) { return the<Decoder>(z).raw(with_class(z)); }

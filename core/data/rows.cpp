@@ -31,6 +31,21 @@ bool has_f64(const elbo_data& table) {
     return table.size >= offsetof(elbo_data, read_f64) + sizeof table.read_f64 && table.read_f64;
 }
 
+// Columns of "gaussian*3,bernoulli,categorical:5" that are no numbers keep their values.
+void leave_out(Scaler& scaler, const std::string& columns, const std::string& data) {
+    std::size_t k = 0;
+    for (const std::string& word : pieces(columns, ',')) {
+        const auto star = word.find('*');
+        const auto many = star == std::string::npos ? 1 : parse_number<std::size_t>(word.substr(star + 1)).value_or(0);
+        for (std::size_t i = 0; i < many && k < scaler.center.size(); ++i, ++k)
+            if (!word.starts_with("gaussian")) scaler.center[k] = 0, scaler.spread[k] = 1;
+    }
+    if (k != scaler.center.size())
+        throw Error(Exit::usage, fmt::format("data.numbers-only: data '{}' tells the kind of {} columns of {}", data, k,
+                                             scaler.center.size()))
+            .note("leave it out, or keep the rows as they are in the file");
+}
+
 } // namespace
 
 Rows::Rows(Part& data, const DataOptions& options, const Scaler& earlier) : part_(data), options_(options) {
@@ -42,6 +57,8 @@ Rows::Rows(Part& data, const DataOptions& options, const Scaler& earlier) : part
             throw Error(Exit::data, why.text).note("while opening data '" + part_.info().name + "'");
     }
     precise_ = has_f64(*part_.info().table->data);
+    if (const auto told = part_.property("columns"))
+        if (const auto* text = std::get_if<std::string>(&*told)) columns_ = *text;
     prepare(options, earlier);
 }
 
@@ -167,6 +184,7 @@ void Rows::choose_scale() {
 void Rows::fit_standardize(const Scaler& earlier) {
     const auto d = std::size_t(values());
     Scaler scaler = earlier.center.empty() ? over_training(Moments(d)).scaler() : earlier;
+    if (options_.numbers_only && earlier.center.empty()) leave_out(scaler, columns_, part_.info().name);
     if (scaler.center.size() != d || scaler.spread.size() != d)
         throw Error(Exit::data, fmt::format("the run was standardized over {} values, these rows have {}",
                                             scaler.center.size(), d));

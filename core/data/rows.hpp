@@ -11,41 +11,12 @@
 #include "core/base/dims.hpp"
 #include "core/data/scaling.hpp"
 #include "core/data/transforms.hpp"
+#include "core/host/data_options.hpp"
 #include "core/host/part.hpp"
-#include "core/host/settings.hpp"
 
 namespace elbo::core {
 
 enum class Split { train = ELBO_TRAIN, test = ELBO_TEST };
-
-/// Options that any data set takes.
-struct DataOptions {
-    std::string scale = "auto";
-    bool standardize = false, clip = false, dequantize = false, mirror = false;
-    double test_fraction = 0.1;
-    std::int64_t split_seed = 1, noise_seed = 1;
-    std::string resize, binarize = "none";
-
-    void parameters(auto& p) {
-        p("scale", scale,
-          "unit: the training rows' range to 0..1, of images as a whole, of tables column by column; auto: unit for "
-          "images, none otherwise",
-          one_of("auto|unit|none"));
-        p("clip", clip, "with scale unit: test values beyond the training rows' range are cut to it");
-        p("standardize", standardize, "each value to mean 0 and deviation 1 over the training rows");
-        p("test_fraction", test_fraction, "of a set without a test split", fraction);
-        p("split_seed", split_seed, "chooses these rows", not_negative);
-        p("resize", resize, "images to this size, 32x32, height first, before all else; none: as they are");
-        p("dequantize", dequantize,
-          "noise between a whole number and the next is added before scaling, anew in each epoch (Theis et al. 2016)");
-        p("mirror", mirror, "while training, images are mirrored left to right in every second case");
-        p("binarize", binarize,
-          "values of 0..1, after scaling, become 0 or 1: by 1/2; or by a draw, once for all (fixed) or anew in each "
-          "epoch (dynamic; elsewhere once for all)",
-          one_of("none|threshold|fixed|dynamic"));
-        p("noise_seed", noise_seed, "of these draws", not_negative);
-    }
-};
 
 /// Something every row has beside the data itself.
 struct Field {
@@ -74,12 +45,16 @@ public:
     double high() const { return high_; }
     /// The same of all rows.
     std::pair<double, double> reach() const { return reach_; }
+    /// log p of a row in its own units is log p in those of the model and this, in nats.
+    double log_scale() const { return scaling_.log_scale(std::size_t(values())); }
     /// Row i of a split, as the data set counts them: of its own split where it has one, else of all its rows.
     std::int64_t number_in_set(Split split, std::int64_t i) const { return index_[int(split)].at(std::size_t(i)); }
     /// Whether the test rows are the set's own, not drawn from its rows by the host.
     bool has_own_test_rows() const { return from_[ELBO_TEST] == ELBO_TEST; }
     /// What rows have besides x.
     const std::vector<Field>& fields() const { return fields_; }
+    /// The distribution that suits each column, as the likelihood `mixed` writes it; empty where the data does not say.
+    const std::string& columns() const { return columns_; }
     /// nullptr when rows have none of that name.
     const Field* find(const std::string& field) const;
 
@@ -129,7 +104,7 @@ private:
     Transforms transforms_;
     bool binarizing_ = false; ///< once it is known that values lie in 0..1
     std::vector<Field> fields_;
-    std::string description_;
+    std::string columns_, description_;
 };
 
 } // namespace elbo::core

@@ -48,6 +48,13 @@ void Scaling::to_unit(const Ranges& over, bool clip) {
     clip_ = clip;
 }
 
+double Scaling::log_scale(std::size_t values) const {
+    double sum = 0;
+    for (double f : factor_) sum += std::log(f) * double(values) / double(factor_.size());
+    for (double s : scaler_.spread) sum -= std::log(s);
+    return sum;
+}
+
 void Scaling::apply_plain(std::span<float> values) const {
     if (offset_.empty()) return;
     const float offset = float(offset_[0]), factor = float(factor_[0]);

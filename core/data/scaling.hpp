@@ -45,6 +45,8 @@ public:
     bool changes_nothing() const { return offset_.empty() && scaler_.center.empty(); }
     /// One offset and one factor for all values, and no more: f32 is good enough.
     bool is_plain() const { return offset_.size() <= 1 && scaler_.center.empty() && !clip_; }
+    /// Sum over `values` values of log d(scaled)/d(as it was), in nats.
+    double log_scale(std::size_t values) const;
     void apply_plain(std::span<float> values) const;
     /// [n, values]
     void apply(std::span<double> rows, std::size_t values) const;

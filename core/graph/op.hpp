@@ -166,8 +166,8 @@ public:
 };
 
 struct Op {
-    std::string_view name;
-    int arity; ///< of the operands; kAnyArity: one or more
+    std::string_view name, formula; ///< formula: what it gives, for people
+    int arity;                      ///< of the operands; kAnyArity: one or more
     std::span<const AttributeSpec> attributes;
     Dims (*shape)(const ShapeCall&) = nullptr;
     void (*gradient)(Adjoint&) = nullptr; ///< of a composite: nullptr, it follows
@@ -202,6 +202,7 @@ inline constexpr int kAnyArity = -1;
 template <class T>
 concept PrimitiveOp = requires(const ShapeCall& s, Adjoint& a, const ReferenceCall& r) {
     { T::name } -> std::convertible_to<std::string_view>;
+    { T::formula } -> std::convertible_to<std::string_view>;
     { T::arity } -> std::convertible_to<int>;
     { T::attributes() } -> std::convertible_to<std::span<const AttributeSpec>>;
     { T::shape(s) } -> std::same_as<Dims>;
@@ -215,6 +216,7 @@ concept PrimitiveOp = requires(const ShapeCall& s, Adjoint& a, const ReferenceCa
 template <class T>
 concept CompositeOp = requires(std::span<const Var> in, Attributes a) {
     { T::name } -> std::convertible_to<std::string_view>;
+    { T::formula } -> std::convertible_to<std::string_view>;
     { T::arity } -> std::convertible_to<int>;
     { T::attributes() } -> std::convertible_to<std::span<const AttributeSpec>>;
     { T::expand(in, a) } -> std::same_as<Var>;
@@ -229,7 +231,7 @@ struct ExpansionOf : Expansion {
 
 template <CompleteOp T>
 Op make_op() {
-    Op op{.name = T::name, .arity = T::arity, .attributes = T::attributes()};
+    Op op{.name = T::name, .formula = T::formula, .arity = T::arity, .attributes = T::attributes()};
     if constexpr (CompositeOp<T>) {
         static const ExpansionOf<T> expansion;
         op.runs = Runs::composite;

@@ -33,6 +33,8 @@ inline constexpr RunInput kRunInputs[] = {
     {"step", "1, 2, 3, ... during training; the number of the batch elsewhere"},
     {"epoch", "epochs done, with a fraction, during training; infinite elsewhere"},
     {"steps_per_epoch", "steps of one epoch"},
+    {"last_loss", "the loss after the last whole epoch, of the test rows where there are any; infinite before"},
+    {"temperature", "what the deviations of draws from a prior are multiplied by; 1 unless someone asks for another"},
 };
 
 class Environment {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/base/philox.hpp"
 #include "core/base/text.hpp"
@@ -12,6 +13,20 @@
 namespace elbo::core {
 
 namespace {
+
+/// Another value for as long as it lives.
+template <class T>
+class Set {
+public:
+    Set(T& what, T now) : what_(what), was_(std::exchange(what, std::move(now))) {}
+    ~Set() { what_ = std::move(was_); }
+    Set(const Set&) = delete;
+    Set& operator=(const Set&) = delete;
+
+private:
+    T& what_;
+    T was_;
+};
 
 constexpr std::size_t kMostNodes = std::size_t(1) << 22;
 constexpr std::size_t kDeepest = 48;
@@ -140,7 +155,16 @@ Var Recording::scheduled(const std::string& parameter, double value, elbo_site s
     const Var base = elbo::detail::constant(handle(), value, {}, Site{site.file, site.line});
     if (asked_.empty() || purpose_ != "train") return base;
     Part* schedule = environment().find_part(asked_.back().part->role() + "." + parameter + ".schedule");
-    return schedule ? call(*schedule, "at", std::array{base}, nullptr, 0, site).at(0) : base;
+    if (!schedule) return base;
+    auto [it, fresh] = scheduled_.try_emplace(schedule->role(), -1);
+    if (fresh) {
+        // Whoever asks first asks for all, so what it remembers belongs to no tensor, and is kept like an optimizer's.
+        const Set<std::string> updating(updating_, "");
+        const Set<bool> optimizing(optimizing_, true);
+        const Set<int> aside(on_the_side_, 0);
+        it->second = call(*schedule, "at", std::array{base}, nullptr, 0, site).at(0).node;
+    }
+    return var(it->second);
 }
 
 void Recording::add_term(const std::string& name, NodeId value, std::uint32_t flags, elbo_site site) {

@@ -43,7 +43,7 @@ public:
     Var state(const std::string& name, const Dims& dims, const InitSpec& init, elbo_site site);
     void assign(NodeId target, NodeId value, elbo_site site);
     Var field(const std::string& name, elbo_site site);
-    /// A schedulable parameter of the part being recorded.
+    /// A schedulable parameter of the part being recorded. Its schedule is asked once per recording.
     Var scheduled(const std::string& parameter, double value, elbo_site site);
     void add_term(const std::string& name, NodeId value, std::uint32_t flags, elbo_site site);
     void add_objective(Objective o, elbo_site site);
@@ -96,7 +96,8 @@ private:
     std::vector<Assignment> assignments_;
     std::unordered_map<std::string, NodeId> tensors_; // a tensor is one node, so that all its readers share a gradient
     std::vector<NodeId> tensor_order_;
-    std::unordered_map<std::string, int> draws_; // per scope: how many noise nodes
+    std::unordered_map<std::string, NodeId> scheduled_; // by the schedule's role
+    std::unordered_map<std::string, int> draws_;        // per scope: how many noise nodes
     std::chrono::steady_clock::time_point began_ = std::chrono::steady_clock::now();
     bool noticed_ = false;
 };

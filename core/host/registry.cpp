@@ -9,8 +9,9 @@
 #include <set>
 
 #include <elbo/plugin.hpp>
-#include "core/base/text.hpp"
 
+#include "core/base/text.hpp"
+#include "core/host/data_options.hpp"
 #include "core/host/outside.hpp"
 #include "core/host/recording.hpp"
 
@@ -106,8 +107,7 @@ void Registry::add(const fs::path& path, bool named, bool built_in) {
 std::set<std::string> taken_names(const std::string& kind) {
     std::set<std::string> all{"name"};
     if (kind == DataSet::kind)
-        all.insert({"scale", "standardize", "clip", "test_fraction", "split_seed", "resize", "dequantize", "mirror",
-                    "binarize", "noise_seed"}); // core/data/rows.hpp
+        for (const ParameterSpec& option : declared<DataOptions>()) all.insert(option.name);
     return all;
 }
 

@@ -74,6 +74,7 @@ void write_checkpoint(const fs::path& file, const RunConfig& config, Session& se
                        {"sums", fmt::format("{}", fmt::join(p.sums, " "))},
                        {"best", fmt::format("{}", p.best)},
                        {"best_epoch", std::to_string(p.best_epoch)},
+                       {"last", fmt::format("{}", p.last)},
                        {"batch_rows", std::to_string(config.batch)},
                        {"train_rows", std::to_string(rows.count(Split::train))},
                        {"seed", std::to_string(config.seed)}});
@@ -158,14 +159,17 @@ Checkpoint::Checkpoint(const fs::path& file) : path_(file), file_(std::make_shar
         throw Damaged(
             fmt::format("not a checkpoint of this version: its format is not '{}', or it has no checksums", kFormat),
             path_.string());
-    progress_ = {number<std::uint64_t>("step"), number<std::uint64_t>("epoch"), number<std::int64_t>("batch"),      {},
-                 number<std::int64_t>("rows"),  number<double>("best"),         number<std::uint64_t>("best_epoch")};
+    progress_ = {number<std::uint64_t>("step"),       number<std::uint64_t>("epoch"),
+                 number<std::int64_t>("batch"),       {},
+                 number<std::int64_t>("rows"),        number<double>("best"),
+                 number<std::uint64_t>("best_epoch"), progress_.last};
     const auto sums = metadata.find("sums");
     for (const auto& s : words_of(sums == metadata.end() ? "" : sums->second)) {
         const auto value = parse_number<double>(s);
         if (!value || !std::isfinite(*value)) throw Damaged("its sums are not all numbers", path_.string());
         progress_.sums.push_back(*value);
     }
+    if (metadata.contains("last")) progress_.last = number<double>("last"); // runs before 2026-11-25 lack it
     file_->check_values();
 }
 

@@ -24,6 +24,7 @@ struct Progress {
     std::int64_t rows = 0;                                 ///< that the sums hold
     double best = std::numeric_limits<double>::infinity(); ///< smallest test loss after an epoch
     std::uint64_t best_epoch = 0;
+    double last = std::numeric_limits<double>::infinity(); ///< loss after the last whole epoch (test, else training)
 };
 
 /// A checkpoint file, open and found sound.

@@ -35,6 +35,17 @@ std::vector<GivenSetting> defaults_for(const Rows& rows, const RunConfig& config
     const bool uses_likelihood = std::any_of(config.parts.begin(), config.parts.end(),
                                              [](const PartChoice& p) { return p.role == "likelihood"; });
     if (free && uses_likelihood) choose("likelihood", "gaussian"), choose("data.standardize", "true");
+    // A likelihood with a distribution for each column takes those that the data tells.
+    const auto takes_columns = [](const PartChoice& p) {
+        return p.role == "likelihood" &&
+               std::any_of(p.values.begin(), p.values.end(), [](const NamedValue& v) { return v.name == "columns"; });
+    };
+    if (!rows.columns().empty() && !is_given(given, "likelihood.columns") && !is_given(given, "data.scale") &&
+        std::any_of(config.parts.begin(), config.parts.end(), takes_columns)) {
+        choose("likelihood.columns", rows.columns());
+        choose("data.standardize", "true");
+        choose("data.numbers_only", "true");
+    }
     const std::int64_t columns = rows.values(), n = rows.count(Split::train);
     if (columns <= config.latent) choose("latent", std::to_string(std::max<std::int64_t>(columns - 1, 1)));
     const std::int64_t steps = (n + config.batch - 1) / config.batch;

@@ -219,8 +219,11 @@ std::unique_ptr<Session::Ready> Session::bind(std::shared_ptr<const Program> pro
         ready->tensors.push_back(tensor_for(t.name, ready->program->purpose).data.get());
     ready->bound = backend_.bind(ready->program, ready->tensors);
     ready->steps_per_epoch = float(settings_.steps_per_epoch);
-    const std::map<std::string, const float*> scalars{
-        {"step", &ready->step}, {"epoch", &ready->epoch}, {"steps_per_epoch", &ready->steps_per_epoch}};
+    const std::map<std::string, const float*> scalars{{"step", &ready->step},
+                                                      {"epoch", &ready->epoch},
+                                                      {"steps_per_epoch", &ready->steps_per_epoch},
+                                                      {"last_loss", &last_loss_},
+                                                      {"temperature", &temperature_}};
     for (const auto& in : ready->program->inputs) {
         const std::size_t at = ready->inputs.size();
         const auto scalar = scalars.find(in.name);
@@ -264,6 +267,8 @@ void Session::feed(Ready& r, const float* x, const float* const* fields, std::ui
     }
     r.step = float(step);
     r.epoch = float(epoch);
+    if (std::isfinite(epoch) && double(r.epoch) >= std::floor(epoch) + 1) // its floor counts whole epochs
+        r.epoch = std::nextafter(r.epoch, 0.f);
     r.noise = {settings_.seed, step};
 }
 

@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <span>
@@ -98,6 +99,10 @@ public:
     TensorStore& tensors() override { return tensors_; }
     std::uint64_t steps_done() const { return steps_; }
     void set_steps_done(std::uint64_t n) { steps_ = n; }
+    /// What parts see as `temperature` from now on.
+    void set_temperature(double t) { temperature_ = float(t); }
+    /// What parts see as `last_loss` from now on.
+    void set_last_loss(double loss) { last_loss_ = float(loss); }
     const SessionSettings& settings() const { return settings_; }
 
 private:
@@ -128,6 +133,7 @@ private:
     std::vector<double> term_values_;
     std::vector<std::string> used_fields_;
     std::uint64_t steps_ = 0;
+    float last_loss_ = std::numeric_limits<float>::infinity(), temperature_ = 1;
 };
 
 /// The moving average of a trained tensor is kept under this name.

@@ -48,6 +48,7 @@ Trainer::Trainer(Run& run, const RunConfig& config, Session& session, const Rows
 
 TrainingResult Trainer::train(Progress progress) {
     const auto epochs = std::uint64_t(config_.epochs);
+    session_.set_last_loss(progress.last);
     progress.sums.resize(session_.terms().size() + 1);
     double began = seconds_now();
     if (progress.epoch < epochs && !impatient(progress)) {
@@ -112,6 +113,8 @@ void Trainer::finish_epoch(Progress& progress, double seconds) {
     run_.add_metrics(metrics_of(s, session_.terms()));
     watcher_.epoch(s);
     report_collapse(s.test);
+    progress.last = s.test.rows > 0 ? s.test.loss : s.loss;
+    session_.set_last_loss(progress.last);
     if (s.test.rows > 0 && s.test.loss < progress.best) {
         progress.best = s.test.loss;
         progress.best_epoch = progress.epoch;

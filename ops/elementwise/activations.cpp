@@ -32,12 +32,14 @@ struct Activation {
 // Elfwing et al. 2018; Ramachandran et al. 2017 as swish.
 struct Silu : Activation {
     static constexpr auto name = "silu";
+    static constexpr auto formula = "x / (1 + exp(-x))";
     static Var expand(std::span<const Var> in, core::Attributes) { return in[0] * sigmoid(in[0]); }
 };
 
 // 0.5 (1 + tanh(u)) = sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3).
 struct Gelu : Activation {
     static constexpr auto name = "gelu";
+    static constexpr auto formula = "x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))";
     static Var expand(std::span<const Var> in, core::Attributes) {
         Var x = in[0];
         return x * sigmoid(1.5957691216057308 * (x * (1 + 0.044715 * square(x))));
@@ -46,6 +48,7 @@ struct Gelu : Activation {
 
 struct Elu : Activation {
     static constexpr auto name = "elu";
+    static constexpr auto formula = "x where x > 0, else a (exp(x) - 1)";
     static constexpr std::array domains{kOffTheKink};
     static std::span<const AttributeSpec> attributes() { return kAlpha; }
     static Var expand(std::span<const Var> in, core::Attributes a) {
@@ -56,6 +59,7 @@ struct Elu : Activation {
 
 struct LeakyRelu : Activation {
     static constexpr auto name = "leaky_relu";
+    static constexpr auto formula = "x where x > 0, else slope x";
     static constexpr std::array domains{kOffTheKink};
     static std::span<const AttributeSpec> attributes() { return kSlope; }
     static Var expand(std::span<const Var> in, core::Attributes a) {
@@ -68,6 +72,7 @@ struct LeakyRelu : Activation {
 
 struct LogSigmoid : Activation {
     static constexpr auto name = "log_sigmoid";
+    static constexpr auto formula = "-log(1 + exp(-x))";
     static Var expand(std::span<const Var> in, core::Attributes) { return -softplus(-in[0]); }
 };
 

@@ -14,6 +14,7 @@ namespace {
 
 struct Add : Binary<Add> {
     static constexpr auto name = "add";
+    static constexpr auto formula = "a + b";
     static constexpr double left_unit = 0, right_unit = 0;
     static HWY_INLINE auto simd(auto, auto a, auto b) { return hn::Add(a, b); }
     static HWY_INLINE auto onto_first(auto a, auto b, auto c) { return hn::MulAdd(a, b, c); }
@@ -26,6 +27,7 @@ struct Add : Binary<Add> {
 };
 struct Sub : Binary<Sub> {
     static constexpr auto name = "sub";
+    static constexpr auto formula = "a - b";
     static constexpr double right_unit = 0;
     static HWY_INLINE auto simd(auto, auto a, auto b) { return hn::Sub(a, b); }
     static HWY_INLINE auto onto_first(auto a, auto b, auto c) { return hn::MulSub(a, b, c); }
@@ -38,6 +40,7 @@ struct Sub : Binary<Sub> {
 };
 struct Mul : Binary<Mul> {
     static constexpr auto name = "mul";
+    static constexpr auto formula = "a b";
     static constexpr double left_unit = 1, right_unit = 1;
     static constexpr bool product = true;
     static HWY_INLINE auto simd(auto, auto a, auto b) { return hn::Mul(a, b); }
@@ -49,6 +52,7 @@ struct Mul : Binary<Mul> {
 };
 struct Div : Binary<Div> {
     static constexpr auto name = "div";
+    static constexpr auto formula = "a / b";
     static constexpr double right_unit = 1;
     static constexpr std::array domains{Domain{}, Domain{Domain::Of::away_from_zero, 0.4, 1.4}};
     static HWY_INLINE auto simd(auto, auto a, auto b) { return hn::Div(a, b); }
@@ -62,6 +66,7 @@ struct Div : Binary<Div> {
 // did not take) nothing flows on, as 0 * inf = NaN would. A NaN in g, or beside a g that is not 0, stays one.
 struct MulOrZero : Binary<MulOrZero> {
     static constexpr auto name = "mul_or_zero";
+    static constexpr auto formula = "a b, and 0 where a is 0 whatever b is";
     static constexpr double left_unit = 1, right_unit = 1;
     static HWY_INLINE auto simd(auto d, auto a, auto b) {
         return hn::IfThenZeroElse(hn::Eq(a, hn::Zero(d)), hn::Mul(a, b));
@@ -76,6 +81,7 @@ struct MulOrZero : Binary<MulOrZero> {
 // Not a multiplication by 1 / b: that would round twice.
 struct DivOrZero : Binary<DivOrZero> {
     static constexpr auto name = "div_or_zero";
+    static constexpr auto formula = "a / b, and 0 where a is 0 whatever b is";
     static constexpr double right_unit = 1;
     static constexpr auto domains = Div::domains;
     static HWY_INLINE auto simd(auto d, auto a, auto b) {
@@ -87,6 +93,7 @@ struct DivOrZero : Binary<DivOrZero> {
 };
 struct Max : Binary<Max> {
     static constexpr auto name = "max";
+    static constexpr auto formula = "the larger of a and b";
     static constexpr std::array domains{Domain{Domain::Of::apart}};
     static HWY_INLINE auto simd(auto d, auto a, auto b) { return KeepNan(d, a, KeepNan(d, b, hn::Max(a, b))); }
     static double f(double a, double b) { return std::isnan(a) || std::isnan(b) ? NAN : std::max(a, b); }
@@ -98,6 +105,7 @@ struct Max : Binary<Max> {
 };
 struct Min : Binary<Min> {
     static constexpr auto name = "min";
+    static constexpr auto formula = "the smaller of a and b";
     static constexpr std::array domains{Domain{Domain::Of::apart}};
     static HWY_INLINE auto simd(auto d, auto a, auto b) { return KeepNan(d, a, KeepNan(d, b, hn::Min(a, b))); }
     static double f(double a, double b) { return std::isnan(a) || std::isnan(b) ? NAN : std::min(a, b); }
@@ -109,6 +117,7 @@ struct Min : Binary<Min> {
 };
 struct Greater : Binary<Greater> {
     static constexpr auto name = "greater";
+    static constexpr auto formula = "1 where a > b, else 0";
     static constexpr std::array domains{Domain{Domain::Of::apart}};
     static HWY_INLINE auto simd(auto d, auto a, auto b) { return hn::IfThenElseZero(hn::Gt(a, b), hn::Set(d, 1.f)); }
     static double f(double a, double b) { return a > b ? 1 : 0; }
@@ -116,6 +125,7 @@ struct Greater : Binary<Greater> {
 };
 struct Equal : Binary<Equal> {
     static constexpr auto name = "equal";
+    static constexpr auto formula = "1 where a = b, else 0";
     static constexpr std::array domains{Domain{Domain::Of::whole, 0, 2}};
     static HWY_INLINE auto simd(auto d, auto a, auto b) { return hn::IfThenElseZero(hn::Eq(a, b), hn::Set(d, 1.f)); }
     static double f(double a, double b) { return a == b ? 1 : 0; }
@@ -124,6 +134,7 @@ struct Equal : Binary<Equal> {
 // C's pow. As for b where a <= 0: there is no logarithm, and the adjoint is 0.
 struct Pow : Binary<Pow> {
     static constexpr auto name = "pow";
+    static constexpr auto formula = "a^b";
     static constexpr double right_unit = 1;
     static constexpr std::array domains{Domain{Domain::Of::between, 0.3, 3}, Domain{}};
     static HWY_INLINE auto simd(auto d, auto a, auto b) { return SafePow(d, a, b); }
@@ -136,6 +147,7 @@ struct Pow : Binary<Pow> {
 };
 struct BernoulliNll : Binary<BernoulliNll> {
     static constexpr auto name = "bernoulli_nll";
+    static constexpr auto formula = "log(1 + exp(l)) - l x";
     static HWY_INLINE auto simd(auto d, auto l, auto x) {
         const auto certain = hn::NegMulAdd(l, x, hn::Max(l, hn::Zero(d)));
         return KeepNan(d, l, hn::Add(certain, SafeSoftplus(d, hn::Neg(hn::Abs(l)))));
@@ -151,6 +163,7 @@ struct BernoulliNll : Binary<BernoulliNll> {
 // With s = sigmoid(-|l|), which keeps its digits: (1 - x) - s above 0, s - x below.
 struct SigmoidMinus : Binary<SigmoidMinus> {
     static constexpr auto name = "sigmoid_minus";
+    static constexpr auto formula = "1 / (1 + exp(-l)) - x";
     static HWY_INLINE auto simd(auto d, auto l, auto x) {
         const auto s = SafeSigmoid(d, hn::Neg(hn::Abs(l)));
         const auto above = hn::Sub(hn::Sub(hn::Set(d, 1.f), x), s);
@@ -168,6 +181,7 @@ struct SigmoidMinus : Binary<SigmoidMinus> {
 };
 struct Where : Ternary<Where> {
     static constexpr auto name = "where";
+    static constexpr auto formula = "a where c is not 0, else b";
     static constexpr std::array domains{Domain{Domain::Of::zero_or_one}, Domain{}};
     static HWY_INLINE auto simd(auto d, auto condition, auto a, auto b) {
         return hn::IfThenElse(hn::Eq(condition, hn::Zero(d)), b, a);

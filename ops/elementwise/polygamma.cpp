@@ -51,6 +51,7 @@ double polygamma_of(std::int64_t n, double x) {
 
 struct Polygamma : WithoutTile {
     static constexpr auto name = "polygamma";
+    static constexpr auto formula = "d^(n + 1) log gamma(x) / dx^(n + 1)";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::kernel;
     static constexpr std::array domains{Domain{Domain::Of::between, 1, 6}};

@@ -13,12 +13,14 @@ namespace {
 
 struct Neg : Unary<Neg> {
     static constexpr auto name = "neg";
+    static constexpr auto formula = "-x";
     static HWY_INLINE auto simd(auto, auto x) { return hn::Neg(x); }
     static double f(double x) { return -x; }
     static Var adjoint(Var, Var, Var g) { return -g; }
 };
 struct Abs : Unary<Abs> {
     static constexpr auto name = "abs";
+    static constexpr auto formula = "|x|";
     static constexpr std::array domains{Domain{Domain::Of::away_from_zero, 0.1, 2}};
     static HWY_INLINE auto simd(auto, auto x) { return hn::Abs(x); }
     static double f(double x) { return std::fabs(x); }
@@ -26,6 +28,7 @@ struct Abs : Unary<Abs> {
 };
 struct Sign : Unary<Sign> {
     static constexpr auto name = "sign";
+    static constexpr auto formula = "-1, 0 or 1";
     static constexpr std::array domains{Domain{Domain::Of::away_from_zero, 0.1, 2}};
     static HWY_INLINE auto simd(auto d, auto x) {
         return hn::IfThenElse(hn::Or(hn::Eq(x, hn::Zero(d)), hn::IsNaN(x)), x, hn::CopySign(hn::Set(d, 1.f), x));
@@ -35,6 +38,7 @@ struct Sign : Unary<Sign> {
 };
 struct Floor : Unary<Floor> {
     static constexpr auto name = "floor";
+    static constexpr auto formula = "the largest whole number up to x";
     static constexpr std::array domains{Domain{Domain::Of::off_whole_numbers, -4, 5}};
     static HWY_INLINE auto simd(auto d, auto x) { return KeepNan(d, x, hn::Floor(x)); }
     static double f(double x) { return std::floor(x); }
@@ -42,18 +46,21 @@ struct Floor : Unary<Floor> {
 };
 struct Exp : Unary<Exp> {
     static constexpr auto name = "exp";
+    static constexpr auto formula = "e^x";
     static HWY_INLINE auto simd(auto d, auto x) { return SafeExp(d, x); }
     static double f(double x) { return std::exp(x); }
     static Var adjoint(Var, Var y, Var g) { return mul_or_zero(g, y); }
 };
 struct Expm1 : Unary<Expm1> {
     static constexpr auto name = "expm1";
+    static constexpr auto formula = "e^x - 1";
     static HWY_INLINE auto simd(auto d, auto x) { return SafeExpm1(d, x); }
     static double f(double x) { return std::expm1(x); }
     static Var adjoint(Var, Var y, Var g) { return mul_or_zero(g, y + 1); }
 };
 struct Log : Unary<Log> {
     static constexpr auto name = "log";
+    static constexpr auto formula = "log x";
     static constexpr std::array domains{Domain{Domain::Of::between, 0.1, 3}};
     static HWY_INLINE auto simd(auto d, auto x) { return SafeLog(d, x); }
     static double f(double x) { return std::log(x); }
@@ -61,6 +68,7 @@ struct Log : Unary<Log> {
 };
 struct Log1p : Unary<Log1p> {
     static constexpr auto name = "log1p";
+    static constexpr auto formula = "log(1 + x)";
     static constexpr std::array domains{Domain{Domain::Of::between, -0.8, 2.2}};
     static HWY_INLINE auto simd(auto d, auto x) { return SafeLog1p(d, x); }
     static double f(double x) { return std::log1p(x); }
@@ -68,6 +76,7 @@ struct Log1p : Unary<Log1p> {
 };
 struct Sqrt : Unary<Sqrt> {
     static constexpr auto name = "sqrt";
+    static constexpr auto formula = "x^(1/2)";
     static constexpr std::array domains{Domain{Domain::Of::between, 0.1, 3}};
     static HWY_INLINE auto simd(auto, auto x) { return hn::Sqrt(x); }
     static double f(double x) { return std::sqrt(x); }
@@ -75,12 +84,14 @@ struct Sqrt : Unary<Sqrt> {
 };
 struct Square : Unary<Square> {
     static constexpr auto name = "square";
+    static constexpr auto formula = "x^2";
     static HWY_INLINE auto simd(auto, auto x) { return hn::Mul(x, x); }
     static double f(double x) { return x * x; }
     static Var adjoint(Var x, Var, Var g) { return mul_or_zero(2 * g, x); }
 };
 struct Rsqrt : Unary<Rsqrt> {
     static constexpr auto name = "rsqrt";
+    static constexpr auto formula = "x^(-1/2)";
     static constexpr std::array domains{Domain{Domain::Of::between, 0.3, 3}};
     static HWY_INLINE auto simd(auto d, auto x) { return hn::Div(hn::Set(d, 1.f), hn::Sqrt(x)); }
     static double f(double x) { return 1 / std::sqrt(x); }
@@ -88,6 +99,7 @@ struct Rsqrt : Unary<Rsqrt> {
 };
 struct Reciprocal : Unary<Reciprocal> {
     static constexpr auto name = "reciprocal";
+    static constexpr auto formula = "1 / x";
     static constexpr std::array domains{Domain{Domain::Of::away_from_zero, 0.4, 2}};
     static HWY_INLINE auto simd(auto d, auto x) { return hn::Div(hn::Set(d, 1.f), x); }
     static double f(double x) { return 1 / x; }
@@ -95,6 +107,7 @@ struct Reciprocal : Unary<Reciprocal> {
 };
 struct Sin : Unary<Sin> {
     static constexpr auto name = "sin";
+    static constexpr auto formula = "sin x";
     static HWY_INLINE auto simd(auto d, auto x) {
         return WithFarLanes(d, x, hn::Sin(d, x), static_cast<double (*)(double)>(std::sin));
     }
@@ -103,6 +116,7 @@ struct Sin : Unary<Sin> {
 };
 struct Cos : Unary<Cos> {
     static constexpr auto name = "cos";
+    static constexpr auto formula = "cos x";
     static HWY_INLINE auto simd(auto d, auto x) {
         return WithFarLanes(d, x, hn::Cos(d, x), static_cast<double (*)(double)>(std::cos));
     }
@@ -111,18 +125,21 @@ struct Cos : Unary<Cos> {
 };
 struct Tanh : Unary<Tanh> {
     static constexpr auto name = "tanh";
+    static constexpr auto formula = "tanh x";
     static HWY_INLINE auto simd(auto d, auto x) { return SafeTanh(d, x); }
     static double f(double x) { return std::tanh(x); }
     static Var adjoint(Var, Var y, Var g) { return mul_or_zero(g, 1 - square(y)); }
 };
 struct Erf : Unary<Erf> {
     static constexpr auto name = "erf";
+    static constexpr auto formula = "2 / sqrt(pi) integral_0^x exp(-t^2) dt";
     static HWY_INLINE auto simd(auto d, auto x) { return SafeErf(d, x); }
     static double f(double x) { return std::erf(x); }
     static Var adjoint(Var x, Var, Var g) { return mul_or_zero(g, 1.1283791670955126 * exp(-square(x))); }
 };
 struct Lgamma : Unary<Lgamma> {
     static constexpr auto name = "lgamma";
+    static constexpr auto formula = "log |gamma(x)|";
     static constexpr std::array domains{Domain{Domain::Of::between, 0.3, 5}};
     static HWY_INLINE auto simd(auto d, auto x) { return LaneByLane(d, x, f); }
     static double f(double x) { // not std::lgamma, which writes a global sign
@@ -133,18 +150,21 @@ struct Lgamma : Unary<Lgamma> {
 };
 struct Sigmoid : Unary<Sigmoid> {
     static constexpr auto name = "sigmoid";
+    static constexpr auto formula = "1 / (1 + exp(-x))";
     static HWY_INLINE auto simd(auto d, auto x) { return SafeSigmoid(d, x); }
     static double f(double x) { return 1 / (1 + std::exp(-x)); }
     static Var adjoint(Var, Var y, Var g) { return mul_or_zero(g, y * (1 - y)); }
 };
 struct Softplus : Unary<Softplus> {
     static constexpr auto name = "softplus";
+    static constexpr auto formula = "log(1 + exp(x))";
     static HWY_INLINE auto simd(auto d, auto x) { return SafeSoftplus(d, x); }
     static double f(double x) { return std::isnan(x) ? x : std::fmax(x, 0) + std::log1p(std::exp(-std::fabs(x))); }
     static Var adjoint(Var x, Var, Var g) { return mul_or_zero(g, sigmoid(x)); }
 };
 struct Relu : Unary<Relu> {
     static constexpr auto name = "relu";
+    static constexpr auto formula = "max(x, 0)";
     static constexpr std::array domains{Domain{Domain::Of::away_from_zero, 0.1, 2}};
     static HWY_INLINE auto simd(auto d, auto x) { return KeepNan(d, x, hn::Max(x, hn::Zero(d))); }
     static double f(double x) { return x > 0 || std::isnan(x) ? x : 0; }

@@ -11,6 +11,7 @@ constexpr AttributeSpec kEps[] = {{"eps", AttributeType::real}};
 /// x [..., C]; mean, variance, scale and shift [C].
 struct BatchNorm {
     static constexpr auto name = "batch_norm";
+    static constexpr auto formula = "(x - mean) / sqrt(variance + eps) scale + shift";
     static constexpr int arity = 5;
     static constexpr std::array domains{Domain{}, Domain{}, Domain{Domain::Of::between, 0.2, 2}, Domain{}};
     static std::span<const AttributeSpec> attributes() { return kEps; }

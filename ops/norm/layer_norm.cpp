@@ -17,6 +17,7 @@ void must_be_channels(Var v, std::int64_t channels) {
 /// x [..., C]; scale and shift [C].
 struct LayerNorm {
     static constexpr auto name = "layer_norm";
+    static constexpr auto formula = "(x - m) / sqrt(v + eps) scale + shift, m and v over the last axis";
     static constexpr int arity = 3;
     static std::span<const AttributeSpec> attributes() { return kEps; }
     static Var expand(std::span<const Var> in, core::Attributes a) {
@@ -38,6 +39,7 @@ struct LayerNorm {
 /// x [B, ..., C]; scale and shift [C].
 struct GroupNorm {
     static constexpr auto name = "group_norm";
+    static constexpr auto formula = "(x - m) / sqrt(v + eps) scale + shift, m and v over a row's group of channels";
     static constexpr int arity = 3;
     static std::span<const AttributeSpec> attributes() { return kGroups; }
     static Var expand(std::span<const Var> in, core::Attributes a) {

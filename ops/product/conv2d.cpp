@@ -118,6 +118,7 @@ struct Said {
 
 struct Conv2d : WithoutTile, WithoutKernel {
     static constexpr auto name = "conv2d";
+    static constexpr auto formula = "y[p, o] = sum_{t, c} x[p stride + t dilation - pad, c] w[t, c, o]";
     static constexpr int arity = 2;
     static constexpr Runs runs = Runs::library;
     static std::span<const AttributeSpec> attributes() { return kConv; }
@@ -143,6 +144,7 @@ struct Conv2d : WithoutTile, WithoutKernel {
 /// (g, kernel) -> the adjoint of the image, of size `shape`: a transposed convolution.
 struct Conv2dInput : WithoutTile, WithoutKernel {
     static constexpr auto name = "conv2d_input";
+    static constexpr auto formula = "conv2d's adjoint in x: a transposed convolution";
     static constexpr int arity = 2;
     static constexpr Runs runs = Runs::library;
     static std::span<const AttributeSpec> attributes() { return kConvTo; }
@@ -178,6 +180,7 @@ struct Conv2dInput : WithoutTile, WithoutKernel {
 /// (image, g) -> the adjoint of the kernel, of size `shape`.
 struct Conv2dWeights : WithoutTile, WithoutKernel {
     static constexpr auto name = "conv2d_weights";
+    static constexpr auto formula = "conv2d's adjoint in w";
     static constexpr int arity = 2;
     static constexpr Runs runs = Runs::library;
     static std::span<const AttributeSpec> attributes() { return kConvTo; }

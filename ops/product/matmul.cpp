@@ -18,6 +18,7 @@ Dims leading(const Dims& d) {
 /// round.
 struct Matmul : WithoutTile, WithoutKernel {
     static constexpr auto name = "matmul";
+    static constexpr auto formula = "y[.., i, j] = sum_k a[.., i, k] b[.., k, j], either transposed";
     static constexpr int arity = 2;
     static constexpr Runs runs = Runs::library;
     static constexpr auto between = " · ";

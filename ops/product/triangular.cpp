@@ -23,6 +23,7 @@ Var below_diagonal(Var like, std::int64_t n) { return reshape(iota(like, {n}), {
 /// a, symmetric positive definite -> lower triangular L with L L^T = a.
 struct Cholesky : WithoutAttributes, WithoutTile {
     static constexpr auto name = "cholesky";
+    static constexpr auto formula = "L, lower triangular, with L L' = x";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::kernel;
     static constexpr std::array domains{Domain{Domain::Of::positive_definite}};
@@ -85,6 +86,7 @@ constexpr AttributeSpec kTransposed[] = {{"transposed", AttributeType::boolean}}
 /// lower triangular L [..., N, N], b [..., N, M] -> X with L X = b, or L^T X = b; the leading axes broadcast.
 struct TriangularSolve : WithoutTile {
     static constexpr auto name = "triangular_solve";
+    static constexpr auto formula = "y with L y = b, or L' y = b";
     static constexpr int arity = 2;
     static constexpr Runs runs = Runs::kernel;
     static constexpr std::array domains{Domain{Domain::Of::positive_definite}, Domain{}};

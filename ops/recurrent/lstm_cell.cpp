@@ -10,6 +10,7 @@ namespace {
 /// Gates in the order input, forget, cell, output, as PyTorch has them.
 struct LstmCell : WithoutAttributes {
     static constexpr auto name = "lstm_cell";
+    static constexpr auto formula = "[h, c]: c = f c + i g, h = o tanh(c) (Hochreiter and Schmidhuber 1997)";
     static constexpr int arity = 5;
     static Var expand(std::span<const Var> in, core::Attributes) {
         const std::int64_t h = elbo::shape(in[1]).at(1) / 2;

@@ -45,6 +45,7 @@ std::vector<OpCase> lines(std::initializer_list<std::pair<Dims, std::int64_t>> a
 
 struct Argmax : WithoutTile {
     static constexpr auto name = "argmax";
+    static constexpr auto formula = "the first index of the largest value along an axis";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::kernel;
     static constexpr auto why_no_gradient = "a place does not move with the values";
@@ -81,6 +82,7 @@ struct Argmax : WithoutTile {
 
 struct Argsort : WithoutTile {
     static constexpr auto name = "argsort";
+    static constexpr auto formula = "indices in the order of the values along an axis";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::kernel;
     static constexpr auto why_no_gradient = "a place does not move with the values";
@@ -119,6 +121,7 @@ struct Argsort : WithoutTile {
 
 struct Cumsum : WithoutTile {
     static constexpr auto name = "cumsum";
+    static constexpr auto formula = "y[i] = x[0] + ... + x[i] along an axis";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::kernel;
     static std::span<const AttributeSpec> attributes() { return kCumsum; }
@@ -188,6 +191,7 @@ void each_number(const T* ids, const Dims& d, int axis, std::int64_t size, F f) 
 /// x [.., size, ..], ids [.., n, ..] -> [.., n, ..].
 struct TakeAlong : WithoutTile {
     static constexpr auto name = "take_along";
+    static constexpr auto formula = "y[i] = x[index[i]] along an axis";
     static constexpr int arity = 2;
     static constexpr Runs runs = Runs::kernel;
     static constexpr std::array domains{Domain{}, Domain{Domain::Of::whole, 0, 2}};
@@ -229,6 +233,7 @@ struct TakeAlong : WithoutTile {
 /// values and ids [.., n, ..] -> [.., size, ..]: the sum of what goes to each place, in the order of the numbers.
 struct AddAlong : WithoutTile {
     static constexpr auto name = "add_along";
+    static constexpr auto formula = "take_along's adjoint: y[r] = sum of the x[i] with index[i] = r";
     static constexpr int arity = 2;
     static constexpr Runs runs = Runs::kernel;
     static constexpr std::array domains{Domain{}, Domain{Domain::Of::whole, 0, 2}};

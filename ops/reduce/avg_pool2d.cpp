@@ -12,6 +12,7 @@ constexpr std::span<const AttributeSpec> kPool(kSpread, std::size(kSpread) - 1);
 
 struct AvgPool2d : WithoutTile {
     static constexpr auto name = "avg_pool2d";
+    static constexpr auto formula = "the mean of each window";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::kernel;
     static std::span<const AttributeSpec> attributes() { return kPool; }
@@ -49,6 +50,7 @@ struct AvgPool2d : WithoutTile {
 /// g -> images of size `shape`.
 struct AvgPool2dSpread : WithoutTile {
     static constexpr auto name = "avg_pool2d_spread";
+    static constexpr auto formula = "avg_pool2d's adjoint: each g over its window";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::kernel;
     static std::span<const AttributeSpec> attributes() { return kSpread; }

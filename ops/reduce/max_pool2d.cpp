@@ -48,6 +48,7 @@ std::vector<OpCase> pool_cases(bool with_result) {
 
 struct MaxPool2d : WithoutTile {
     static constexpr auto name = "max_pool2d";
+    static constexpr auto formula = "the largest of each window";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::kernel;
     static constexpr std::array domains{Domain{Domain::Of::distinct}};
@@ -71,6 +72,7 @@ struct MaxPool2d : WithoutTile {
 /// (x, g) -> g at the places where x was largest, 0 elsewhere.
 struct MaxPool2dSpread : WithoutTile {
     static constexpr auto name = "max_pool2d_spread";
+    static constexpr auto formula = "max_pool2d's adjoint: each g to the largest of its window";
     static constexpr int arity = 2;
     static constexpr Runs runs = Runs::kernel;
     static constexpr std::array domains{Domain{Domain::Of::distinct}, Domain{}};
@@ -98,6 +100,7 @@ struct MaxPool2dSpread : WithoutTile {
 /// (x, a) -> the values of a at the places where x was largest.
 struct MaxPool2dPick : WithoutTile {
     static constexpr auto name = "max_pool2d_pick";
+    static constexpr auto formula = "that adjoint's adjoint: x where the window was largest";
     static constexpr int arity = 2;
     static constexpr Runs runs = Runs::kernel;
     static constexpr std::array domains{Domain{Domain::Of::distinct}, Domain{}};

@@ -1,6 +1,7 @@
 // Reductions over axes. A sum over trailing axes of a fused group is taken by the group itself; the kernels here do the
 // rest. The order of additions depends on the shape alone, never on the number of threads.
 #include <limits>
+#include <optional>
 
 #include "ops/support.hpp"
 
@@ -124,16 +125,44 @@ void sum_columns(const float* in, std::int64_t rows, std::int64_t cols, float* o
     }
 }
 
+// Eight chains, so that additions need not wait for each other.
+double sum_row(const float* x, std::int64_t n) {
+    constexpr std::int64_t kLanes = 8;
+    double lanes[kLanes] = {}, total = 0;
+    std::int64_t k = 0;
+    for (; k + kLanes <= n; k += kLanes)
+        for (std::int64_t l = 0; l < kLanes; ++l) lanes[l] += double(x[k + l]);
+    for (; k < n; ++k) total += double(x[k]);
+    for (double lane : lanes) total += lane;
+    return total;
+}
+
+/// The only axes that are reduced lie between others: [blocks, rows, cols] -> [blocks, cols].
+std::optional<std::int64_t> blocks_of(const KernelCall& c, std::int64_t& rows, std::int64_t& cols) {
+    const Dims& d = c.in_dims[0];
+    const auto is = reduced_axes(c.attributes, d);
+    std::int64_t sizes[3] = {1, 1, 1};
+    int part = 0;
+    for (int i = 0; i < d.rank; ++i) {
+        if (d[i] == 1) continue;
+        if (is[std::size_t(i)] != (part == 1)) ++part;
+        if (part > 2) return {};
+        sizes[part] *= d[i];
+    }
+    rows = sizes[1], cols = sizes[2];
+    return sizes[0];
+}
+
 void sum_kernel(const KernelCall& c) {
     std::int64_t rows, cols;
     const Layout layout = layout_of(c, rows, cols);
     if (layout == Layout::leading) return sum_columns(c.in[0], rows, cols, c.out);
     if (layout == Layout::trailing) {
-        for (std::int64_t r = 0; r < rows; ++r) {
-            double total = 0;
-            for (std::int64_t k = 0; k < cols; ++k) total += c.in[0][r * cols + k];
-            c.out[r] = float(total);
-        }
+        for (std::int64_t r = 0; r < rows; ++r) c.out[r] = float(sum_row(c.in[0] + r * cols, cols));
+        return;
+    }
+    if (const auto blocks = blocks_of(c, rows, cols)) {
+        for (std::int64_t b = 0; b < *blocks; ++b) sum_columns(c.in[0] + b * rows * cols, rows, cols, c.out + b * cols);
         return;
     }
     std::fill_n(c.out, c.out_dims.numel(), 0.f);
@@ -142,6 +171,7 @@ void sum_kernel(const KernelCall& c) {
 
 struct Sum : WithoutTile {
     static constexpr auto name = "sum";
+    static constexpr auto formula = "sum_i x[i] over axes";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::row_sum;
     static std::span<const AttributeSpec> attributes() { return kReduce; }
@@ -209,6 +239,7 @@ void max_kernel(const KernelCall& c) {
 
 struct MaxOver : WithoutTile {
     static constexpr auto name = "max_over";
+    static constexpr auto formula = "max_i x[i] over axes; equal ones share the gradient";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::kernel;
     static constexpr std::array domains{Domain{Domain::Of::distinct}};

@@ -59,6 +59,7 @@ struct Reduction {
 
 struct Mean : Reduction {
     static constexpr auto name = "mean";
+    static constexpr auto formula = "sum_i x[i] / n over axes";
     static Var expand(std::span<const Var> in, core::Attributes a) {
         const Shape axes = a.integers("axes").list();
         Var all = total(in[0], axes, a.flag("keep"));
@@ -68,6 +69,7 @@ struct Mean : Reduction {
 
 struct Variance : Reduction {
     static constexpr auto name = "variance";
+    static constexpr auto formula = "sum_i (x[i] - mean)^2 / (n - correction) over axes";
     static Var expand(std::span<const Var> in, core::Attributes a) {
         const Shape axes = a.integers("axes").list();
         return mean(square(in[0] - mean(in[0], axes, true)), axes, a.flag("keep"));
@@ -77,6 +79,7 @@ struct Variance : Reduction {
 // The sum is at least exp(0) = 1, or 0 where all is -infinity: there log's derivative must not be asked for.
 struct LogSumExp : Reduction {
     static constexpr auto name = "log_sum_exp";
+    static constexpr auto formula = "log sum_i exp(x[i]) over axes";
     static Var expand(std::span<const Var> in, core::Attributes a) {
         const Shape axes = a.integers("axes").list();
         Var top = stop_gradient(max_over(in[0], axes, true));
@@ -87,6 +90,7 @@ struct LogSumExp : Reduction {
 
 struct Softmax {
     static constexpr auto name = "softmax";
+    static constexpr auto formula = "exp(x[i]) / sum_k exp(x[k]) along an axis";
     static constexpr int arity = 1;
     static std::span<const AttributeSpec> attributes() { return kAxes; }
     static Var expand(std::span<const Var> in, core::Attributes a) {
@@ -99,6 +103,7 @@ struct Softmax {
 
 struct LogSoftmax : Softmax {
     static constexpr auto name = "log_softmax";
+    static constexpr auto formula = "x[i] - log sum_k exp(x[k]) along an axis";
     static Var expand(std::span<const Var> in, core::Attributes a) {
         const Shape axes = a.integers("axes").list();
         Var below = in[0] - stop_gradient(max_over(in[0], axes, true));
@@ -109,6 +114,7 @@ struct LogSoftmax : Softmax {
 // Halves are multiplied until one is left, so an adjoint is a product of the other values and never a quotient.
 struct Prod : Reduction {
     static constexpr auto name = "prod";
+    static constexpr auto formula = "x[0] x[1] ... over axes";
     static constexpr std::array domains{Domain{Domain::Of::away_from_zero, 0.9, 1.1}};
     static Var expand(std::span<const Var> in, core::Attributes a) {
         const Shape axes = a.integers("axes").list();

@@ -9,6 +9,7 @@ constexpr AttributeSpec kAxis[] = {{"axis", AttributeType::integer}};
 
 struct Concat : WithoutTile {
     static constexpr auto name = "concat";
+    static constexpr auto formula = "one operand behind the other along an axis";
     static constexpr int arity = core::kAnyArity;
     static constexpr Runs runs = Runs::kernel;
     static constexpr bool passes = true; // all others are empty
@@ -65,6 +66,7 @@ struct Concat : WithoutTile {
 
 struct Flip : WithoutTile {
     static constexpr auto name = "flip";
+    static constexpr auto formula = "y[i] = x[n - 1 - i] along an axis";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::kernel;
     static std::span<const AttributeSpec> attributes() { return kAxis; }

@@ -18,6 +18,7 @@ std::int64_t row_of(T id, std::int64_t rows) {
 /// table [V, ...], ids [...] -> [ids..., ...].
 struct Gather : WithoutAttributes, WithoutTile {
     static constexpr auto name = "gather";
+    static constexpr auto formula = "y[k] = x[index[k]] of rows";
     static constexpr int arity = 2;
     static constexpr Runs runs = Runs::kernel;
     static constexpr std::array domains{Domain{}, Domain{Domain::Of::whole, 0, 2}};
@@ -48,6 +49,7 @@ struct Gather : WithoutAttributes, WithoutTile {
 /// ids [...], values [ids..., ...] -> [rows, ...]: the sum of what goes to each row, in the order of the ids.
 struct ScatterAdd : WithoutTile {
     static constexpr auto name = "scatter_add";
+    static constexpr auto formula = "y[r] = sum of the x[k] with index[k] = r";
     static constexpr int arity = 2;
     static constexpr Runs runs = Runs::kernel;
     static constexpr std::array domains{Domain{Domain::Of::whole, 0, 2}, Domain{}};

@@ -36,6 +36,7 @@ std::vector<OpCase> along_an_axis(std::string_view first, std::string_view secon
 
 struct Reshape : WithoutKernel, WithoutTile {
     static constexpr auto name = "reshape";
+    static constexpr auto formula = "the same values in other dimensions";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::view;
     static constexpr bool passes = true;
@@ -66,6 +67,7 @@ struct Reshape : WithoutKernel, WithoutTile {
 
 struct BroadcastTo : WithoutKernel {
     static constexpr auto name = "broadcast_to";
+    static constexpr auto formula = "y[i] = x[i], repeated along axes of size 1";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::elementwise;
     static constexpr bool passes = true, spreads = true;
@@ -99,6 +101,7 @@ struct BroadcastTo : WithoutKernel {
 
 struct Slice : WithoutTile {
     static constexpr auto name = "slice";
+    static constexpr auto formula = "y[i] = x[begin + i step] along an axis";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::kernel;
     static std::span<const AttributeSpec> attributes() { return kSlice; }
@@ -134,6 +137,7 @@ struct Slice : WithoutTile {
 
 struct Pad : WithoutTile {
     static constexpr auto name = "pad";
+    static constexpr auto formula = "x with zeros around it";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::kernel;
     static std::span<const AttributeSpec> attributes() { return kPad; }

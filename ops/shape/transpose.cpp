@@ -112,6 +112,7 @@ void transposed(const Dims& in, const Dims& order, const float* x, float* y) {
 
 struct Transpose : WithoutTile {
     static constexpr auto name = "transpose";
+    static constexpr auto formula = "y[i] = x[i with its axes in the order asked for]";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::kernel;
     static std::span<const AttributeSpec> attributes() { return kOrder; }

@@ -17,6 +17,7 @@ Var weights(Var like, std::int64_t from, std::int64_t to) {
 /// x [B, H, W, C] -> [B, height, width, C].
 struct UpsampleBilinear {
     static constexpr auto name = "upsample_bilinear";
+    static constexpr auto formula = "y = weighted mean of the four pixels around";
     static constexpr int arity = 1;
     static std::span<const AttributeSpec> attributes() { return kSize; }
     static Var expand(std::span<const Var> in, core::Attributes a) {

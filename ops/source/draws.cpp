@@ -116,11 +116,13 @@ struct Draw : WithoutTile {
 
 struct Gamma : Draw<Gamma> {
     static constexpr auto name = "gamma";
+    static constexpr auto formula = "draws of x^(a - 1) exp(-x) / gamma(a), with a gradient for a";
     static constexpr std::array domains{Domain{Domain::Of::between, 0.3, 5}};
     static double draw(double a, Uniforms u) { return gamma_draw(a, u); }
 };
 struct Poisson : Draw<Poisson> {
     static constexpr auto name = "poisson";
+    static constexpr auto formula = "draws of rate^k exp(-rate) / k!";
     static constexpr std::array domains{Domain{Domain::Of::between, 0.1, 20}};
     static double draw(double rate, Uniforms u) { return poisson_draw(rate, u); }
 };

@@ -122,9 +122,11 @@ struct NoiseOp : WithoutTile {
 
 struct Normal : NoiseOp<Normal, true> {
     static constexpr auto name = "normal";
+    static constexpr auto formula = "draws of N(0, 1)";
 };
 struct UniformNoise : NoiseOp<UniformNoise, false> {
     static constexpr auto name = "uniform";
+    static constexpr auto formula = "draws from (0, 1)";
 };
 
 const Registered registered(add_ops<Normal, UniformNoise>);

@@ -19,6 +19,7 @@ Dims asked_shape(const ShapeCall& c) {
 /// A number, repeated.
 struct Constant : WithoutKernel {
     static constexpr auto name = "constant";
+    static constexpr auto formula = "one number everywhere";
     static constexpr int arity = 0;
     static constexpr auto why_no_gradient = "source";
     static constexpr Runs runs = Runs::constant;
@@ -34,6 +35,7 @@ struct Constant : WithoutKernel {
 /// 0, 1, 2, ... along the last axis.
 struct Iota : WithoutTile {
     static constexpr auto name = "iota";
+    static constexpr auto formula = "0, 1, 2, ... along the last axis";
     static constexpr int arity = 0;
     static constexpr auto why_no_gradient = "source";
     static constexpr Runs runs = Runs::kernel;
@@ -63,14 +65,17 @@ struct Given : WithoutAttributes, WithoutTile, WithoutKernel {
 };
 struct Tensor : Given<Runs::tensor> {
     static constexpr auto name = "tensor";
+    static constexpr auto formula = "what the run keeps under a name";
 };
 struct Input : Given<Runs::input> {
     static constexpr auto name = "input";
+    static constexpr auto formula = "what the run is given: the batch, the step";
 };
 
 /// Writes its second operand over the tensor that is its first.
 struct Assign : WithoutAttributes, WithoutKernel {
     static constexpr auto name = "assign";
+    static constexpr auto formula = "the tensor has that value after the step";
     static constexpr int arity = 2;
     static constexpr Runs runs = Runs::assign;
     static constexpr auto why_no_gradient = "the end of a program";
@@ -85,6 +90,7 @@ struct Assign : WithoutAttributes, WithoutKernel {
 
 struct StopGradient : WithoutAttributes, WithoutKernel, WithoutTile {
     static constexpr auto name = "stop_gradient";
+    static constexpr auto formula = "y = x, dy/dx = 0";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::view;
     static constexpr bool passes = true;
@@ -103,6 +109,7 @@ struct StopGradient : WithoutAttributes, WithoutKernel, WithoutTile {
 /// The same values as a backend wants them to lie. On paper nothing happens.
 struct Pack : WithoutAttributes, WithoutTile, WithoutKernel {
     static constexpr auto name = "pack";
+    static constexpr auto formula = "the same values without gaps";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::pack;
     static Dims shape(const ShapeCall& c) { return c.in[0]; }

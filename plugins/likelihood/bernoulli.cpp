@@ -4,6 +4,7 @@ using namespace elbo;
 /// Bernoulli on logits: -log p(x) = max(l, 0) - l x + log(1 + exp(-|l|)), exact where the model is certain. Grey
 /// targets in (0, 1) leave a floor of their entropy.
 struct Bernoulli : Likelihood {
+    bool discrete() const override { return true; }
     std::vector<double> support() const override { return {0, 1}; }
     Var nll(Var logits, Var x) const override { return sum_rows(bernoulli_nll(logits, x)); }
     Var mean(Var logits) const override { return sigmoid(logits); }

@@ -7,6 +7,7 @@ struct Categorical : Likelihood {
     std::int64_t classes = 2;
     void parameters(auto& p) { p("classes", classes, "K: every value is a class 0 .. K - 1", within(2, 65536)); }
 
+    bool discrete() const override { return true; }
     std::vector<double> support() const override { return {0, double(classes - 1)}; }
     std::int64_t channels() const override { return classes; }
     Var nll(Var raw, Var x) const override { return sum_rows(categorical_nll(channels_of(raw, classes), x)); }

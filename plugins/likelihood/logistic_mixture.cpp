@@ -12,6 +12,7 @@ struct LogisticMixture : Likelihood {
         p("levels", levels, "values the data can have, evenly over its range: 256 of bytes", within(2, 65536));
     }
 
+    bool discrete() const override { return true; }
     std::int64_t channels() const override { return 3 * components; }
     Var nll(Var raw, Var x) const override {
         const double half = 1 / double(levels - 1);

@@ -14,6 +14,7 @@ struct Multinomial : Likelihood {
     }
 
     bool density() const override { return constant_too; }
+    bool discrete() const override { return true; }
     std::vector<double> support() const override { return {0, std::numeric_limits<double>::infinity()}; }
     Var nll(Var raw, Var x) const override {
         Var terms = -x * log_softmax(raw, {1});

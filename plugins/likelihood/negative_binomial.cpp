@@ -10,6 +10,7 @@ struct NegativeBinomial : Likelihood {
           one_of("shared|per_value"));
     }
 
+    bool discrete() const override { return true; }
     std::vector<double> support() const override { return {0, std::numeric_limits<double>::infinity()}; }
     std::int64_t channels() const override { return dispersion == "per_value" ? 2 : 1; }
     Var nll(Var raw, Var x) const override {

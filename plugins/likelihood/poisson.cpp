@@ -3,6 +3,7 @@ using namespace elbo;
 
 /// Counts of rate r = exp(raw): r - x log r + log x!.
 struct Poisson : Likelihood {
+    bool discrete() const override { return true; }
     std::vector<double> support() const override { return {0, std::numeric_limits<double>::infinity()}; }
     Var nll(Var raw, Var x) const override { return sum_rows(poisson_nll(log_rate(raw), x)); }
     Var mean(Var raw) const override { return exp(log_rate(raw)); }

@@ -19,7 +19,8 @@ struct GaussianMixture : Prior {
     }
     Var sample(Var like) const override {
         Var ids = categorical(broadcast_to(logits(like), {shape(like)[0], components}));
-        return gather(means(like), ids) + exp(0.5 * gather(log_vars(like), ids)) * normal_like(like);
+        Var noise = temperature(like) * normal_like(like);
+        return gather(means(like), ids) + exp(0.5 * gather(log_vars(like), ids)) * noise;
     }
 
 private:

@@ -7,7 +7,7 @@ struct Laplace : Prior {
     void parameters(auto& p) { p("scale", scale, "spread b of each latent", positive); }
 
     Var log_prob(Var z) const override { return sum(-abs(z) / scale - std::log(2 * scale), {-1}); }
-    Var sample(Var like) const override { return laplace_like(like) * scale; }
+    Var sample(Var like) const override { return temperature(like) * laplace_like(like) * scale; }
 };
 ELBO_PLUGIN("laplace", "1.0.0", "prior/laplace") {
     plugin.add<Laplace>("laplace", "independent double-exponential latents");

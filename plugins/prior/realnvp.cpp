@@ -21,7 +21,7 @@ struct Realnvp : Prior {
         return log_det - 0.5 * sum(square(u) + std::log(2 * M_PI), {-1});
     }
     Var sample(Var like) const override {
-        Var z = normal_like(like);
+        Var z = temperature(like) * normal_like(like);
         for (std::int64_t i = 0; i < couplings; ++i) {
             const auto [kept, s, t] = coupling(z, i);
             z = kept * z + (1 - kept) * (z * exp(s) + t);

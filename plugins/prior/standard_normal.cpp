@@ -4,7 +4,7 @@ using namespace elbo;
 /// N(0, I). Its KL to Gaussians is closed (Kingma and Welling 2014, appendix B).
 struct StandardNormal : Prior {
     Var log_prob(Var z) const override { return -0.5 * sum(square(z) + std::log(2 * M_PI), {-1}); }
-    Var sample(Var like) const override { return normal_like(like); }
+    Var sample(Var like) const override { return temperature(like) * normal_like(like); }
     std::optional<Var> kl_latents(std::string_view family, const Vars& p) const override {
         if (family != "diagonal_gaussian") return {};
         return 0.5 * (square(p[0]) + expm1(p[1]) - p[1]);

@@ -17,7 +17,7 @@ struct StudentT : Prior {
     }
     Var sample(Var like) const override {
         Var square_sum = 2 * gamma(constant(like, freedom / 2, shape(like)));
-        return scale * normal_like(like) / sqrt(max(square_sum, 1e-30) / freedom);
+        return scale * temperature(like) * normal_like(like) / sqrt(max(square_sum, 1e-30) / freedom);
     }
 };
 ELBO_PLUGIN("prior_student_t", "1.0.0", "prior/student_t") {

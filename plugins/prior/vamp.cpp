@@ -14,6 +14,7 @@ struct Vamp : Prior {
         p("deviation", deviation, "of the noise, with init normal", positive);
     }
 
+    bool encodes() const override { return true; }
     Var log_prob(Var z) const override {
         Shape rows = shape(z);
         const std::int64_t l = rows.back();
@@ -34,7 +35,10 @@ struct Vamp : Prior {
         Var one_hot = (1 - greater(chosen, k)) * (1 - greater(k, chosen));
         Vars q = mixture(like);
         for (Var& p : q) p = reshape(matmul(one_hot, flatten(p)), with_leading({n}, p));
-        return the<Posterior>(like).sample(q);
+        Var drawn = the<Posterior>(like).sample(q);
+        if (the<Posterior>(like).space() != "real") return drawn;
+        Var middle = the<Posterior>(like).mean(q);
+        return middle + temperature(like) * (drawn - middle);
     }
 
 private:

@@ -129,7 +129,8 @@ inline const std::vector<Meaningless>& meaningless() {
          [](const Parts& p, const Dims&) {
              return is(p, "prior", {"vamp"}) && is(p, "posterior", {"iaf", "planar"});
          }},
-        {"made as", [](const Parts& p, const Dims&) { return is(p, "model", {"cvae"}) && is(p, "prior", {"vamp"}); }},
+        {"have no class",
+         [](const Parts& p, const Dims&) { return is(p, "model", {"cvae"}) && is(p, "prior", {"vamp"}); }},
         {"sequences", [](const Parts& p, const Dims& d) { return d.rank < 2 && is(p, "encoder", {"lstm"}); }},
         {"takes images",
          [](const Parts& p, const Dims& d) {

@@ -64,7 +64,7 @@ public:
 
     core::Recording r;
     Workbench& bench;
-    Values values;
+    Values values{{"temperature", {1}}};
 
 private:
     Frozen frozen(std::vector<core::NamedNode> outputs) const {

@@ -12,6 +12,7 @@ using namespace elbo::ops;
 
 struct Whole {
     static constexpr auto name = "whole";
+    static constexpr auto formula = "x";
     static constexpr int arity = 1;
     static constexpr Runs runs = Runs::elementwise;
     static std::span<const AttributeSpec> attributes() { return {}; }
@@ -33,6 +34,9 @@ struct WithoutShape : Whole {
 struct WithoutName : Whole {
     static constexpr int name = 0;
 };
+struct WithoutFormula : Whole {
+    static constexpr int formula = 0;
+};
 struct WithoutAWayToRun : Whole {
     static void runs();
 };
@@ -42,6 +46,7 @@ static_assert(!elbo::core::CompleteOp<WithoutGradient>);
 static_assert(!elbo::core::CompleteOp<WithoutReference>);
 static_assert(!elbo::core::CompleteOp<WithoutShape>);
 static_assert(!elbo::core::CompleteOp<WithoutName>);
+static_assert(!elbo::core::CompleteOp<WithoutFormula>);
 static_assert(!elbo::core::CompleteOp<WithoutAWayToRun>);
 
 } // namespace

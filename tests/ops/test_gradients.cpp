@@ -1,7 +1,10 @@
 // Each op's gradient rule against finite differences of its f64 reference, once and twice.
 #include <doctest/doctest.h>
 
+#include <fmt/format.h>
+
 #include "tests/bench/cases.hpp"
+#include "tests/bench/golden.hpp"
 
 using namespace elbo;
 using namespace elbo::test;
@@ -66,6 +69,16 @@ TEST_CASE("every op: second derivative in f64 equals finite differences of the f
             check_gradient(g, *op, total.node);
         }
     }
+}
+
+// As people read it: what each op gives and what its gradient was checked to. Cases run above.
+TEST_CASE("the table of ops is the one in tests/golden/op_table.txt") {
+    std::string text = fmt::format("{:<18} {:>8}  {:<20} {:>5}  {}\n", "op", "operands", "gradient", "cases", "gives");
+    for (const Op* op : ops::table().all())
+        text += fmt::format(
+            "{:<18} {:>8}  {:<20} {:>5}  {}\n", op->name, op->arity < 0 ? "any" : std::to_string(op->arity),
+            op->why_no_gradient ? op->why_no_gradient : "to 1e-6, twice", cases_of(*op).size(), op->formula);
+    check_golden("op_table", text);
 }
 
 TEST_CASE("stop_gradient and assign: nothing flows back") {

@@ -8,7 +8,7 @@ using namespace elbo::test;
 
 namespace {
 
-constexpr std::int64_t kDraws = 200000;
+constexpr std::int64_t kDraws = 1000000;
 
 std::string space_of(const std::string& kind, const std::string& name) {
     return make_part(small(kind, name))->fact<std::string>("space");

@@ -30,8 +30,9 @@ struct OneWeight : Model {
     Var reconstruct(Var x) const override { return x; }
 };
 
-/// The rate of every step of a run of `epochs` epochs of 4 steps.
-Doubles rates(const std::string& schedule, const std::vector<NamedValue>& values, std::int64_t epochs) {
+/// The rate of every step of a run of `epochs` epochs of 4 steps; losses: after each of them.
+Doubles rates(const std::string& schedule, const std::vector<NamedValue>& values, std::int64_t epochs,
+              const Doubles& losses = {}) {
     std::vector<std::unique_ptr<Part>> parts;
     parts.push_back(make_own<OneWeight>("one_weight"));
     parts.push_back(make_own<Rate>("rate"));
@@ -43,6 +44,7 @@ Doubles rates(const std::string& schedule, const std::vector<NamedValue>& values
     Doubles out;
     double before = 0;
     for (std::int64_t i = 0; i < 4 * epochs; ++i) {
+        if (i % 4 == 0 && i > 0 && !losses.empty()) s->set_last_loss(losses[std::size_t(i / 4 - 1)]);
         REQUIRE(s->step(x.data(), 2).finite);
         const double now = s->tensors().find("model.p")->values()[0];
         out.push_back(before - now);
@@ -140,6 +142,53 @@ TEST_CASE("schedule cyclic: from 0 to the number, again and again") {
         const double turn = double(i % 8) / 8;
         CHECK(got[i] == doctest::Approx(std::min(1.0, turn / 0.5)).epsilon(1e-4));
     }
+}
+
+// Rates by PyTorch's ReduceLROnPlateau(factor=.5, patience=2, threshold=.01, cooldown=1, min_lr=.2) from lr=1.
+TEST_CASE("schedule plateau: falls as PyTorch's does, once for all tensors") {
+    const Doubles losses{10,  9,   8.95, 8.94, 8.93, 8.92, 8.0, 8.1, 8.2, 8.3,
+                         8.4, 8.5, 8.6,  8.7,  8.8,  7.0,  7.1, 7.2, 7.3, 7.4};
+    const Doubles want{1, 1, 1, 1, 1, .5, .5, .5, .5, .5, .25, .25, .25, .25, .2, .2, .2, .2, .2, .2};
+    const Doubles got = rates("plateau",
+                              {{"factor", 0.5},
+                               {"patience", std::int64_t(2)},
+                               {"threshold", 0.01},
+                               {"cooldown", std::int64_t(1)},
+                               {"floor", 0.2}},
+                              20, losses);
+    for (std::size_t i = 0; i < got.size(); ++i) {
+        CAPTURE(i);
+        CHECK(got[i] == doctest::Approx(want[i / 4]).epsilon(1e-4));
+    }
+}
+
+TEST_CASE("schedule plateau: losses below 0 fall too") {
+    Doubles losses;
+    for (int i = 0; i < 8; ++i) losses.push_back(-1000 - i); // by a thousandth, above the threshold
+    const Doubles got = rates("plateau", {{"patience", std::int64_t(0)}, {"threshold", 1e-4}}, 8, losses);
+    CHECK(got.back() == doctest::Approx(1));
+    for (double& l : losses) l = -1000 - (l + 1000) * 1e-3; // by a millionth: not enough
+    CHECK(rates("plateau", {{"patience", std::int64_t(5)}, {"factor", 0.5}}, 8, losses).back() == doctest::Approx(0.5));
+}
+
+TEST_CASE("a schedule is asked once for all that read it, and what it remembers is kept like an optimizer's") {
+    std::vector<std::unique_ptr<Part>> parts;
+    parts.push_back(make_part({"model", "ae"}));
+    for (const char* kind : {"encoder", "decoder"}) parts.push_back(make_part({kind, "mlp"}));
+    parts.push_back(make_part({"posterior", "delta"}));
+    parts.push_back(make_part({"likelihood", "mse"}));
+    parts.push_back(make_part({"optimizer", "sgd"}));
+    parts.push_back(make_part({"schedule", "plateau", {}, "optimizer.lr.schedule"}));
+    auto s = make_session(std::move(parts), session_settings(2, {3}));
+    s->prepare(4);
+    std::size_t remembered = 0;
+    for (const auto& t : s->tensors().all())
+        if (t->name.starts_with("optimizer.lr.schedule.")) {
+            ++remembered;
+            CHECK(t->keep == core::Keep::optimizer);
+            CHECK(t->dims == Dims{});
+        }
+    CHECK(remembered == 5);
 }
 
 TEST_CASE("clip_norm: gradients are scaled to the norm, the inner optimizer keeps its state") {

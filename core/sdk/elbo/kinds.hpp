@@ -112,6 +112,9 @@ struct Prior : Component {
     static constexpr const char* kind = "prior";
     /// Where its codes lie, as a posterior says it.
     virtual std::string space() const { return is_far() ? told<std::string>("space") : "real"; }
+    /// Whether it asks the encoder for the codes of inputs of its own. A model whose encoder or posterior is given more
+    /// than x refuses it.
+    virtual bool encodes() const { return is_far() && told<bool>("encodes"); }
     /// log p(z), over the last axis of z.
     virtual Var log_prob(Var z) const { return ask("log_prob", z); }
     /// Draws of the shape of `like`, [n, L].
@@ -132,7 +135,7 @@ struct Prior : Component {
                 ELBO_DEFAULTED(Prior, kl, "[B, ...]* -> [B]?"),
                 ELBO_DEFAULTED(Prior, kl_latents, "[B, ...]* -> [B, L]?")};
     }
-    static std::vector<detail::FactRow> facts() { return {ELBO_FACT(Prior, space)}; }
+    static std::vector<detail::FactRow> facts() { return {ELBO_FACT(Prior, space), ELBO_FACT(Prior, encodes)}; }
 };
 
 /// p(x|z) given the decoder's raw output. x and what `mean` and `sample` return are [B, D].
@@ -146,6 +149,8 @@ struct Likelihood : Component {
     }
     /// False for a loss that is not a normalised log-density.
     virtual bool density() const { return is_far() ? told<bool>("density") : true; }
+    /// True where -nll is the log of a probability, of classes, counts or levels, not of a density.
+    virtual bool discrete() const { return is_far() && told<bool>("discrete"); }
     /// -log p(x|z), [B].
     virtual Var nll(Var raw, Var x) const { return ask("nll", raw, x); }
     virtual Var mean(Var raw) const { return ask("mean", raw); }
@@ -156,7 +161,8 @@ struct Likelihood : Component {
                 ELBO_METHOD(Likelihood, mean, "[B, O] -> [B, D]"), ELBO_METHOD(Likelihood, sample, "[B, O] -> [B, D]")};
     }
     static std::vector<detail::FactRow> facts() {
-        return {ELBO_FACT(Likelihood, channels), ELBO_FACT(Likelihood, support), ELBO_FACT(Likelihood, density)};
+        return {ELBO_FACT(Likelihood, channels), ELBO_FACT(Likelihood, support), ELBO_FACT(Likelihood, density),
+                ELBO_FACT(Likelihood, discrete)};
     }
 };
 
@@ -230,6 +236,9 @@ struct DataSet : Component {
     static constexpr const char* kind = "data";
     /// What is there; called once, before anything else. Throw with file and line for bad input.
     virtual elbo_rows open() { throw std::invalid_argument("this data set opens nothing"); }
+    /// The distribution that suits each column of a table, as the likelihood `mixed` writes it: "gaussian*3,bernoulli";
+    /// empty where that is not known. Asked once it is open.
+    virtual std::string columns() const { return {}; }
     /// Writes n rows of a field, one after the other, to `out`. Field 0 is x.
     virtual void read(std::uint32_t, int, const std::int64_t*, std::int64_t, float*) const {
         throw std::invalid_argument("this data set reads nothing");
@@ -239,6 +248,7 @@ struct DataSet : Component {
     virtual void read_f64(std::uint32_t, int, const std::int64_t*, std::int64_t, double*) const {
         throw std::invalid_argument("this data set reads f32 only");
     }
+    static std::vector<detail::FactRow> facts() { return {ELBO_FACT(DataSet, columns)}; }
 };
 
 namespace detail {

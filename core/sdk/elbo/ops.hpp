@@ -195,7 +195,9 @@ inline Var pad(In x, std::int64_t axis, std::int64_t before, std::int64_t after)
 inline Var transpose(In x, Shape order = {}) {
     if (order.empty())
         for (std::size_t i = shape(x).size(); i > 0; --i) order.push_back(std::int64_t(i) - 1);
-    return detail::emit("transpose", x, {{"order", order}});
+    bool moves = !x.is_var || order.size() != shape(x).size();
+    for (std::size_t i = 0; i < order.size(); ++i) moves |= order[i] != std::int64_t(i);
+    return moves ? detail::emit("transpose", x, {{"order", order}}) : x.var;
 }
 /// One behind the other along an axis; all other sizes are equal.
 inline Var concat(const std::vector<Var>& all, std::int64_t axis, Site at = Site::here()) {
@@ -304,6 +306,10 @@ inline Var step(In like) { return detail::run_input("step", like); }
 inline Var epoch(In like) { return detail::run_input("epoch", like); }
 /// Steps of one epoch. A scalar.
 inline Var steps_per_epoch(In like) { return detail::run_input("steps_per_epoch", like); }
+/// The loss after the last whole epoch, of the test rows where there are any; infinite before the first one has ended.
+inline Var last_loss(In like) { return detail::run_input("last_loss", like); }
+/// What a prior multiplies the deviations of its draws by; 1 unless whoever samples asks for another. A scalar.
+inline Var temperature(In like) { return detail::run_input("temperature", like); }
 
 /// d scalar / d each of `wrt`, appended to the same recording; can be differentiated again.
 inline std::vector<Var> gradient(In scalar, const std::vector<Var>& wrt) {
