@@ -93,7 +93,7 @@ int floor_of(const std::string& path) {
 // For people: "core/graph", "ops/backend/dnnl", "plugins", ...
 std::string place_of(const std::string& path) {
     if (path.starts_with("elbo/") || path.starts_with("core/sdk/")) return "core/sdk";
-    for (const char* folder : {"ops/backend/dnnl", "ops/backend", "tools/runner", "tools/bench"})
+    for (const char* folder : {"ops/backend/dnnl", "ops/backend", "tools/runner", "tools/bench", "tools/metrics"})
         if (path.starts_with(std::string(folder) + "/")) return folder;
     if (const int floor = floor_of(path); floor >= 0) return std::string("core/") + kFloors[floor];
     return path.substr(0, path.find('/'));
@@ -124,6 +124,8 @@ bool allowed(const Source& s, const Include& i) {
         return starts(i.name, {"core/graph/", "core/base/", "ops/", "elbo/", "hwy/"}) || system_header(i) ||
                (cpp && starts(i.name, {"fmt/"}));
     }
+    if (s.in("tools/metrics"))
+        return starts(i.name, {"core/", "tools/metrics/"}) || (cpp && starts(i.name, {"fmt/", "Eigen/"}));
     return starts(i.name, {"core/", "ops/", "elbo/", "tools/"}) || system_header(i) ||
            (cpp && starts(i.name, {"fmt/", "nlohmann/", "boost/"}));
 }

@@ -6,6 +6,7 @@
 #include "core/base/notice.hpp"
 #include "core/run/evaluation.hpp"
 #include "core/run/trainer.hpp"
+#include "tools/runner/judging.hpp"
 #include "tools/runner/results.hpp"
 
 namespace elbo::tools {
@@ -78,7 +79,39 @@ std::string text_of(const core::Evaluation& e, std::optional<double> nll, const 
     return out;
 }
 
+// The metrics that were asked for, and nothing else.
+int eval_metrics(const Arguments& arguments, core::Registry& registry) {
+    const std::vector<AskedMetric> asked = asked_metrics(*arguments.value("metrics"));
+    const OpenRun open = open_run(arguments, registry);
+    const core::Split split = split_of(arguments, open.rows());
+    const auto judged = judged_run(open, split, registry);
+    Json json = Json::object();
+    std::string text = fmt::format("{:<28} {} ({})\n", "rows", open.rows().count(split), name_of(split));
+    for (const AskedMetric& a : asked) {
+        Json values = Json::object();
+        for (const Measured& m : a.metric->measure(*judged, a.argument)) {
+            values[m.name] = m.value;
+            const std::string name = m.name == a.metric->name ? a.text : a.text + " " + m.name;
+            text +=
+                fmt::format("{:<28} {:.6g}{}{}\n", name, m.value, a.metric->unit.empty() ? "" : " ", a.metric->unit);
+        }
+        json[a.text] = {{"values", values}, {"unit", a.metric->unit}, {"higher_is_better", a.metric->higher_is_better}};
+    }
+    print_result(
+        arguments,
+        [&] {
+            return Json{{"run", arguments.operand},
+                        {"split", name_of(split)},
+                        {"rows", open.rows().count(split)},
+                        {"metrics", json}}
+                .dump();
+        },
+        [&] { return text; });
+    return 0;
+}
+
 int eval(const Arguments& arguments, core::Registry& registry) {
+    if (arguments.has("metrics")) return eval_metrics(arguments, registry);
     const OpenRun open = open_run(arguments, registry);
     const core::Split split = split_of(arguments, open.rows());
     const core::Evaluation e = core::evaluate(open.session(), open.rows(), split, open.config.batch);
@@ -92,13 +125,16 @@ int eval(const Arguments& arguments, core::Registry& registry) {
     return 0;
 }
 
-const VerbEntry entry(
-    {.order = 50,
-     .name = "eval",
-     .operand = "RUN",
-     .summary = "negative elbo, reconstruction, KL and more over a split",
-     .flags = {kSplit, {"importance", "K", "-log p(x) too, by K importance samples of every row"}, kThreads, kJson},
-     .run = eval});
+const VerbEntry entry({.order = 50,
+                       .name = "eval",
+                       .operand = "RUN",
+                       .summary = "negative elbo, reconstruction, KL and more over a split",
+                       .flags = {kSplit,
+                                 {"metrics", "NAMES", "these instead, separated by commas; `list metric` shows all"},
+                                 {"importance", "K", "-log p(x) too, by K importance samples of every row"},
+                                 kThreads,
+                                 kJson},
+                       .run = eval});
 
 } // namespace
 } // namespace elbo::tools

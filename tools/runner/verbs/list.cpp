@@ -7,6 +7,8 @@
 
 #include "core/base/notice.hpp"
 #include "core/host/scan.hpp"
+#include "ops/table.hpp"
+#include "tools/metrics/metric.hpp"
 #include "tools/runner/results.hpp"
 
 namespace elbo::tools {
@@ -43,7 +45,43 @@ void add_parts(core::Registry& registry, core::Registry::File& file, std::map<st
     }
 }
 
+// Ops are no parts, but what parts are written in.
+int list_ops(const Arguments& arguments) {
+    auto json = nlohmann::ordered_json::array();
+    std::string text = "op\n";
+    for (const core::Op* op : ops::table().all()) {
+        text += fmt::format("  {:<20} {}\n", op->name, op->formula);
+        json.push_back({{"kind", "op"}, {"name", op->name}, {"formula", op->formula}});
+    }
+    print_result(
+        arguments, [&] { return json.dump(2); }, [&] { return text; });
+    return 0;
+}
+
+// What `eval --metrics` takes.
+int list_metrics(const Arguments& arguments) {
+    auto json = nlohmann::ordered_json::array();
+    std::string text = "metric\n";
+    for (const Metric& m : metrics()) {
+        const std::string name = fmt::format("{}{}{}", m.name, m.argument.empty() ? "" : ":", m.argument);
+        text += fmt::format("  {:<20} {}{}\n", name, m.summary,
+                            m.fallback.empty() ? "" : fmt::format(" ({} {})", m.argument, m.fallback));
+        json.push_back({{"kind", "metric"},
+                        {"name", m.name},
+                        {"argument", m.argument},
+                        {"default", m.fallback},
+                        {"unit", m.unit},
+                        {"higher_is_better", m.higher_is_better},
+                        {"summary", m.summary}});
+    }
+    print_result(
+        arguments, [&] { return json.dump(2); }, [&] { return text; });
+    return 0;
+}
+
 int list(const Arguments& arguments, core::Registry& registry) {
+    if (arguments.operand == "metric") return list_metrics(arguments);
+    if (arguments.operand == "op") return list_ops(arguments);
     const auto kinds = named_kinds(arguments, registry);
     std::map<std::string, std::vector<Line>> parts;
     for (const auto& file : registry.files()) add_parts(registry, *file, parts);
@@ -72,7 +110,7 @@ int list(const Arguments& arguments, core::Registry& registry) {
 const VerbEntry entry({.order = 10,
                        .name = "list",
                        .operand = "[KIND]",
-                       .summary = "parts that can be chosen",
+                       .summary = "parts that can be chosen; also: list op, list metric",
                        .flags = {kJson},
                        .computes = false,
                        .run = list});
