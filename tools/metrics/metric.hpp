@@ -48,7 +48,8 @@ public:
     virtual const std::vector<float>& scores() = 0;
     /// -log p(x), a mean over the rows in nats, by that many importance samples.
     virtual double importance_nll(std::int64_t draws) = 0;
-    /// The mean codes that another run's model gives for such rows. Throws Error (data) where it takes other rows.
+    /// The mean codes that another run's model gives for such rows, or this very model for run "". Throws Error (data)
+    /// where it takes other rows.
     virtual Matrix codes_of(const std::string& run, const Matrix& rows) = 0;
     /// The shape of a row: [height, width, channels] of pictures.
     virtual core::Dims shape() = 0;

@@ -114,16 +114,10 @@ private:
     std::optional<std::vector<float>> scores_;
 };
 
-Matrix JudgedRun::codes_of(const std::string& run, const Matrix& rows) {
-    Arguments arguments;
-    arguments.operand = run;
-    const OpenRun other = open_run(arguments, registry_);
-    core::Session& session = other.session();
-    if (!(other.rows().dims() == open_.rows().dims()))
-        throw Error(Exit::data, fmt::format("{} was trained on rows of {}, and these are {}", run,
-                                            other.rows().dims().text(), open_.rows().dims().text()));
+// Rows that have nothing but their values, as samples.
+Matrix codes_by(core::Session& session, const std::string& name, const Matrix& rows) {
     if (!session.fields().empty())
-        throw Error(Exit::data, fmt::format("the encoder of {} takes '{}' too, which samples do not have", run,
+        throw Error(Exit::data, fmt::format("the encoder of {} takes '{}' too, which samples do not have", name,
                                             session.fields()[0]));
     Matrix out{rows.rows, 0, {}};
     const std::int64_t batch = 256;
@@ -137,6 +131,17 @@ Matrix JudgedRun::codes_of(const std::string& run, const Matrix& rows) {
     }
     out.columns = rows.rows > 0 ? std::int64_t(out.values.size()) / rows.rows : 0;
     return out;
+}
+
+Matrix JudgedRun::codes_of(const std::string& run, const Matrix& rows) {
+    if (run.empty()) return codes_by(open_.session(), "this run", rows);
+    Arguments arguments;
+    arguments.operand = run;
+    const OpenRun other = open_run(arguments, registry_);
+    if (!(other.rows().dims() == open_.rows().dims()))
+        throw Error(Exit::data, fmt::format("{} was trained on rows of {}, and these are {}", run,
+                                            other.rows().dims().text(), open_.rows().dims().text()));
+    return codes_by(other.session(), run, rows);
 }
 
 } // namespace
