@@ -184,6 +184,11 @@ void Session::record_purpose(Recording& r, FreezeRequest& request, std::int64_t 
         request.outputs.push_back({"sample", r.call(part("model"), "sample", std::array{like}).at(0).node});
         return;
     }
+    if (purpose == "draw") { // the codes that `sample` begins with
+        Var like = constant(r.input("nothing", {}), 0, {rows, settings_.latent});
+        request.outputs.push_back({"draw", r.call(part("prior"), "sample", std::array{like}).at(0).node});
+        return;
+    }
     if (purpose == "decode") {
         Var z = r.input("z", {rows, settings_.latent});
         request.outputs.push_back({"decode", r.call(part("model"), "decode", std::array{z}).at(0).node});

@@ -26,9 +26,10 @@ constexpr std::int64_t kMostDrawn = 10000;
 struct Look {
     int height, width, channels, scale;
     float low, high;
-    explicit Look(const core::SessionSettings& s)
-        : height(int(s.data[0])), width(int(s.data[1])), channels(s.data.rank == 3 ? int(s.data[2]) : 1),
-          scale(std::max(1, 56 / std::max(height, width))), low(float(s.low)), high(float(s.high)) {}
+    Look(const core::Dims& row, double low_, double high_)
+        : height(int(row[0])), width(int(row[1])), channels(row.rank == 3 ? int(row[2]) : 1),
+          scale(std::max(1, 56 / std::max(height, width))), low(float(low_)), high(float(high_)) {}
+    explicit Look(const core::SessionSettings& s) : Look(s.data, s.low, s.high) {}
 };
 
 } // namespace
@@ -43,6 +44,23 @@ bool is_picture(const fs::path& file, const core::Dims& row, std::int64_t count,
         throw Error(Exit::usage, fmt::format("{}: at most {} in one picture", flag, kMostDrawn))
             .note("or --out FILE.npy");
     return true;
+}
+
+core::Picture sheet_of(const core::Dims& row, double low, double high, std::span<const float> images, std::int64_t n,
+                       std::int64_t columns) {
+    const Look l(row, low, high);
+    return core::sheet(images, n, l.height, l.width, l.channels, int(columns), l.low, l.high, l.scale, 2);
+}
+
+core::Picture beside(const std::vector<core::Picture>& pictures) {
+    core::Picture out{0, pictures.at(0).height, pictures[0].channels, {}};
+    for (const core::Picture& p : pictures) out.width += p.width;
+    for (int y = 0; y < out.height; ++y)
+        for (const core::Picture& p : pictures) {
+            const auto line = p.pixels.begin() + std::ptrdiff_t(y) * p.width * p.channels;
+            out.pixels.insert(out.pixels.end(), line, line + std::ptrdiff_t(p.width) * p.channels);
+        }
+    return out;
 }
 
 void draw_reconstructions(const fs::path& file, core::Session& session, const core::Rows& rows, Split split,

@@ -2,8 +2,12 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
+#include "core/files/picture.hpp"
 #include "core/run/folder.hpp"
 
 namespace elbo::tools {
@@ -13,6 +17,12 @@ bool is_image(const core::Dims& row);
 /// True when the file is to be a picture. Throws Error (usage) when rows of that kind cannot be shown, or when `count`
 /// is too many, naming the flag that asked for them.
 bool is_picture(const std::filesystem::path& file, const core::Dims& row, std::int64_t count, const std::string& flag);
+
+/// n images of one data set, whose values lie in low .. high, in rows of `columns`: small images are enlarged.
+core::Picture sheet_of(const core::Dims& row, double low, double high, std::span<const float> images, std::int64_t n,
+                       std::int64_t columns);
+/// Pictures of one height, from left to right.
+core::Picture beside(const std::vector<core::Picture>& pictures);
 
 void draw_reconstructions(const std::filesystem::path& file, core::Session& session, const core::Rows& rows,
                           core::Split split, std::int64_t first, std::int64_t count);
