@@ -29,13 +29,23 @@ std::string myself(const std::string& what_for) {
                        fmt::gmtime(std::time(nullptr)));
 }
 
+// Whoever asks for the holder has the lock for an instant; whoever wants it waits for that.
+int take_lock(int fd) {
+    constexpr int kTries = 10, kPause = 1000;
+    for (int tries = 1;; ++tries) {
+        const int result = retried([&] { return ::flock(fd, LOCK_EX | LOCK_NB); });
+        if (result == 0 || errno != EWOULDBLOCK || tries == kTries) return result;
+        ::usleep(kPause);
+    }
+}
+
 } // namespace
 
 FileLock::FileLock(const std::filesystem::path& path, const std::string& what_for)
     : file_(
           retried([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0666); })) {
     if (!file_.open()) throw Error(Exit::failure, fmt::format("cannot lock the run: {}", reason(errno)), path.string());
-    if (retried([&] { return ::flock(file_.get(), LOCK_EX | LOCK_NB); }) != 0) {
+    if (take_lock(file_.get()) != 0) {
         if (errno == EWOULDBLOCK)
             throw Error(Exit::failure, "the run is in use: " + text_of(file_.get()), path.parent_path().string())
                 .note("wait until it is done, or stop it: kill -TERM saves and ends it");
@@ -47,6 +57,14 @@ FileLock::FileLock(const std::filesystem::path& path, const std::string& what_fo
     // What it says is for people: the lock holds without it.
     if (retried([&] { return ::ftruncate(file_.get(), 0); }) == 0)
         (void)!retried([&] { return ::pwrite(file_.get(), me.data(), me.size(), 0); });
+}
+
+std::string lock_holder(const std::filesystem::path& path) {
+    const Descriptor file(
+        retried([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK); }));
+    if (!file.open()) return "";
+    const bool held = retried([&] { return ::flock(file.get(), LOCK_SH | LOCK_NB); }) != 0 && errno == EWOULDBLOCK;
+    return held ? text_of(file.get()) : "";
 }
 
 } // namespace elbo::core

@@ -19,4 +19,7 @@ private:
     Descriptor file_;
 };
 
+/// Who holds the lock of that file, as it says itself; "" when nobody does, or it cannot be told.
+std::string lock_holder(const std::filesystem::path& path);
+
 } // namespace elbo::core

@@ -110,6 +110,25 @@ Picture pairs(std::span<const float> inputs, std::span<const float> outputs, std
     return canvas.take();
 }
 
+Picture read_png(const std::filesystem::path& path) {
+    constexpr std::int64_t kMostPixels = std::int64_t(1) << 28;
+    const std::string bytes = read_file(path);
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    auto refuse = [&](const std::string& why) -> Damaged {
+        png_image_free(&image);
+        return Damaged(fmt::format("not a PNG that can be decoded: {}", why), path.string());
+    };
+    if (!png_image_begin_read_from_memory(&image, bytes.data(), bytes.size())) throw refuse(image.message);
+    if (std::int64_t(image.width) * image.height > kMostPixels) throw refuse("it is too large");
+    Picture out{int(image.width), int(image.height), image.format & PNG_FORMAT_FLAG_COLOR ? 3 : 1, {}};
+    image.format = out.channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
+    out.pixels.resize(PNG_IMAGE_SIZE(image));
+    const png_color black{};
+    if (!png_image_finish_read(&image, &black, out.pixels.data(), 0, nullptr)) throw refuse(image.message);
+    return out;
+}
+
 void write_png(const std::filesystem::path& path, const Picture& picture) {
     assert(std::int64_t(picture.pixels.size()) == std::int64_t(picture.width) * picture.height * picture.channels);
     // The simplified interface keeps its setjmp to itself, so no longjmp crosses our destructors.

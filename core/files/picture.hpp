@@ -25,6 +25,9 @@ Picture sheet(std::span<const float> images, std::int64_t n, int height, int wid
 Picture pairs(std::span<const float> inputs, std::span<const float> outputs, std::int64_t n, int height, int width,
               int channels, int columns, float low, float high, int scale, int gap);
 
+/// Decodes a whole file, of any kind of PNG, to grey or RGB. Throws Damaged when it cannot be decoded.
+Picture read_png(const std::filesystem::path& path);
+
 /// Whole or not at all; throws Error (failure) as write_atomically does.
 void write_png(const std::filesystem::path& path, const Picture& picture);
 

@@ -170,6 +170,7 @@ void Run::write_info(const RunConfig& config, const Session& session, const Rows
                                      {"sha256", sha256_of_file(f->path)}};
     }
     j["data"] = {{"description", rows.description()}, {"sha256", rows.hash()}};
+    j["trained_values"] = session.tensors().trained_values();
     for (const Term& t : session.terms())
         j["terms"].push_back(
             {{"name", t.name}, {"bound", t.is(ELBO_TERM_BOUND)}, {"estimated", t.is(ELBO_TERM_ESTIMATE)}});

@@ -97,6 +97,7 @@ public:
     Part* find_part(const std::string& role) override;
     using Environment::part;
     TensorStore& tensors() override { return tensors_; }
+    const TensorStore& tensors() const { return tensors_; }
     std::uint64_t steps_done() const { return steps_; }
     void set_steps_done(std::uint64_t n) { steps_ = n; }
     /// What parts see as `temperature` from now on.

@@ -29,13 +29,17 @@ constexpr Flag out_flag(std::string_view help) { return {"out", "FILE", help}; }
 struct Verb {
     int order = 0; ///< its place in the help text
     std::string name;
-    std::string operand = {}; ///< "MODEL", "RUN", "[KIND]" or ""
+    std::string operand = {}; ///< "MODEL", "RUN", "RUN..." (one or more), "[KIND]" (may be left out) or ""
     std::string summary = {};
     std::vector<Flag> flags = {};
     bool takes_settings = false; ///< --prior laplace --prior.scale 2 ...
     bool computes = true;        ///< runs programs: the compute team is made ready
+    bool hidden = false;         ///< for programs: no text names it
+    bool takes_any_words = false; ///< its words are not looked at: all of them are operands, flags too
     /// Returns the exit code; throws core::Error.
     int (*run)(const Arguments&, core::Registry&) = nullptr;
+
+    bool takes_several() const { return takes_any_words || operand.ends_with("..."); }
 };
 
 /// Registers a verb, with the flags that every verb has after its own.

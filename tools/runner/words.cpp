@@ -34,7 +34,7 @@ const Verb& find_verb(const std::string& word) {
     std::vector<std::string> known;
     for (const Verb& v : verbs()) {
         if (v.name == word) return v;
-        known.push_back(v.name);
+        if (!v.hidden) known.push_back(v.name);
     }
     throw Error(Exit::usage, fmt::format("there is no verb '{}'{}", word, did_you_mean(word, known)))
         .note(fmt::format("verbs: {}", fmt::join(known, ", ")));
@@ -64,6 +64,10 @@ public:
         namespace style = po::command_line_style;
         Arguments out;
         out.verb = &verb_;
+        if (verb_.takes_any_words) {
+            out.operands = words;
+            return out;
+        }
         try {
             const auto parsed = po::command_line_parser(words)
                                     .options(known_)
@@ -109,11 +113,12 @@ private:
                 out.flags["help"];
             } else if (word.starts_with("-")) {
                 refuse(word.substr(1), "-");
-            } else if (verb_.operand.empty() || !out.operand.empty()) {
+            } else if (verb_.operand.empty() || (!out.operands.empty() && !verb_.takes_several())) {
                 throw Error(Exit::usage, fmt::format("'{}' is one word too many; usage: model-runner {} {}", word,
                                                      verb_.name, verb_.operand));
             } else {
-                out.operand = word;
+                if (out.operands.empty()) out.operand = word;
+                out.operands.push_back(word);
             }
         }
     }
@@ -144,7 +149,7 @@ Arguments parse(const std::vector<std::string>& words, core::Registry& registry)
         registry.add_folder(folder);
         core::remember_plugin(folder);
     }
-    if (verb.operand.empty() || verb.operand[0] == '[' || !out.operand.empty() || out.has("help")) return out;
+    if (verb.operand.empty() || verb.operand[0] == '[' || !out.operands.empty() || out.has("help")) return out;
     if (verb.takes_settings && out.has("config")) return out;
     throw Error(Exit::usage, fmt::format("usage: model-runner {} {}", verb.name, verb.operand));
 }

@@ -16,7 +16,8 @@ namespace elbo::tools {
 /// What was given to a verb.
 struct Arguments {
     const Verb* verb = nullptr;
-    std::string operand;
+    std::string operand;               ///< the first one
+    std::vector<std::string> operands; ///< all of them, where the verb takes several
     std::map<std::string, std::vector<std::string>> flags;
     std::vector<core::GivenSetting> settings;
 
