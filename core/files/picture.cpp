@@ -129,7 +129,7 @@ Picture read_png(const std::filesystem::path& path) {
     return out;
 }
 
-void write_png(const std::filesystem::path& path, const Picture& picture) {
+std::string png_bytes(const Picture& picture) {
     assert(std::int64_t(picture.pixels.size()) == std::int64_t(picture.width) * picture.height * picture.channels);
     // The simplified interface keeps its setjmp to itself, so no longjmp crosses our destructors.
     png_image image{};
@@ -141,9 +141,18 @@ void write_png(const std::filesystem::path& path, const Picture& picture) {
     png_alloc_size_t size = bytes.size();
     const int stride = picture.width * picture.channels;
     if (!png_image_write_to_memory(&image, bytes.data(), &size, 0, picture.pixels.data(), stride, nullptr))
-        throw Error(Exit::failure, fmt::format("cannot write {}: {}", path.filename().string(), image.message),
-                    path.string());
-    write_atomically(path, std::string_view(bytes).substr(0, size));
+        throw Error(Exit::failure, fmt::format("cannot make a PNG: {}", image.message));
+    bytes.resize(size);
+    return bytes;
+}
+
+void write_png(const std::filesystem::path& path, const Picture& picture) {
+    try {
+        write_atomically(path, png_bytes(picture));
+    } catch (Error& e) {
+        if (e.where().empty()) e.set_where(path.string());
+        throw;
+    }
 }
 
 } // namespace elbo::core

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace elbo::core {
@@ -28,6 +29,8 @@ Picture pairs(std::span<const float> inputs, std::span<const float> outputs, std
 /// Decodes a whole file, of any kind of PNG, to grey or RGB. Throws Damaged when it cannot be decoded.
 Picture read_png(const std::filesystem::path& path);
 
+/// The file's bytes. Throws Error (failure) where the picture cannot be one.
+std::string png_bytes(const Picture& picture);
 /// Whole or not at all; throws Error (failure) as write_atomically does.
 void write_png(const std::filesystem::path& path, const Picture& picture);
 

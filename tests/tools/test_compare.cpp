@@ -20,7 +20,8 @@ void made_up_run(const fs::path& folder, const std::string& settings, const std:
     if (!metrics.empty()) put(folder / "metrics.csv", metrics);
 }
 
-constexpr const char* kHead = "epoch,step,train_loss,test_loss,test_reconstruction,test_kl,test_squared_error,seconds\n";
+constexpr const char* kHead =
+    "epoch,step,train_loss,test_loss,test_reconstruction,test_kl,test_squared_error,seconds\n";
 const std::string kFirst = std::string(kHead) + "1,5,9,8,7,1,4,1.5\n2,10,7,6,4,2,3,1.5\n3,15,6,7,5,2,2,1.5\n";
 const std::string kSecond = std::string(kHead) + "1,5,9,8,7,1,4,0.5\n2,10,7,5,3.5,1.5,3,0.5\n";
 
@@ -41,7 +42,8 @@ struct TwoRuns : TempFolder {
     }
 };
 
-const std::string kVae = "seed = 1\nkeep = 'last'\n[model]\nname = 'vae'\nbeta = 1.0\n[likelihood]\nname = 'bernoulli'\n";
+const std::string kVae =
+    "seed = 1\nkeep = 'last'\n[model]\nname = 'vae'\nbeta = 1.0\n[likelihood]\nname = 'bernoulli'\n";
 
 } // namespace
 
@@ -52,9 +54,8 @@ TEST_CASE("compare: the best and the last epoch of each run, and only the settin
     const json& a = j["runs"][0];
     CHECK(a["run"] == "a");
     CHECK(a["state"] == "finished");
-    CHECK(a["best"] == json{{"epoch", 2},
-                            {"loss", 6.0},
-                            {"terms", {{"reconstruction", 4.0}, {"kl", 2.0}, {"squared_error", 3.0}}}});
+    CHECK(a["best"] ==
+          json{{"epoch", 2}, {"loss", 6.0}, {"terms", {{"reconstruction", 4.0}, {"kl", 2.0}, {"squared_error", 3.0}}}});
     CHECK(a["last"]["epoch"] == 3);
     CHECK(a["last"]["loss"] == 7.0);
     CHECK(a["trained_values"] == 1000);
@@ -74,7 +75,8 @@ TEST_CASE("compare: the table marks the best of each column, and says where noth
     const Outcome o = t.compare({"a", "b"});
     must_be_done(o);
     CHECK(o.err == "");
-    for (const char* text : {"5.000*", "6.000 ", "900*", "* the smallest", "settings that differ:\nrun  seed\na    1\nb    2\n"})
+    for (const char* text :
+         {"5.000*", "6.000 ", "900*", "* the smallest", "settings that differ:\nrun  seed\na    1\nb    2\n"})
         CHECK_MESSAGE(o.out.find(text) != std::string::npos, "wanted: " << text << "\n" << o.out);
     const Outcome same = t.compare({"a", "a"});
     CHECK(same.out.find("no setting differs") != std::string::npos);
@@ -84,7 +86,8 @@ TEST_CASE("compare: the table marks the best of each column, and says where noth
 }
 
 TEST_CASE("compare: numbers that mean different things have no best, and a line says why") {
-    const std::string beta = "seed = 1\nkeep = 'last'\n[model]\nname = 'vae'\nbeta = 4.0\n[likelihood]\nname = 'bernoulli'\n";
+    const std::string beta =
+        "seed = 1\nkeep = 'last'\n[model]\nname = 'vae'\nbeta = 4.0\n[likelihood]\nname = 'bernoulli'\n";
     const std::string mse = "seed = 1\nkeep = 'last'\n[model]\nname = 'vae'\nbeta = 1.0\n[likelihood]\nname = 'mse'\n";
     {
         const TwoRuns t(kVae, beta);

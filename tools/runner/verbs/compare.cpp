@@ -115,7 +115,8 @@ std::optional<double> seconds(const RunRecord& r) {
 }
 
 // What a row of metrics.csv says of a split, beside the loss.
-std::vector<std::pair<std::string, std::optional<double>>> terms_of(const RunRecord& r, std::optional<std::size_t> row) {
+std::vector<std::pair<std::string, std::optional<double>>> terms_of(const RunRecord& r,
+                                                                    std::optional<std::size_t> row) {
     std::vector<std::pair<std::string, std::optional<double>>> out;
     const std::string before = r.split() + "_";
     for (const std::string& column : r.metrics.columns)
