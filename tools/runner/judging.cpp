@@ -105,6 +105,8 @@ private:
         return out;
     }
 
+    const OpenRun& other(const std::string& run);
+
     const OpenRun& open_;
     Split split_;
     core::Registry& registry_;
@@ -112,13 +114,15 @@ private:
     std::map<Split, Matrix> codes_, data_, labels_;
     std::optional<Matrix> reconstructions_, samples_;
     std::optional<std::vector<float>> scores_;
+    std::map<std::string, OpenRun> others_;
 };
 
 // Rows that have nothing but their values, as samples.
 Matrix codes_by(core::Session& session, const std::string& name, const Matrix& rows) {
     if (!session.fields().empty())
         throw Error(Exit::data, fmt::format("the encoder of {} takes '{}' too, which samples do not have", name,
-                                            session.fields()[0]));
+                                            session.fields()[0]))
+            .note("samples are judged in the code of a run whose encoder takes rows alone: frechet:RUN");
     Matrix out{rows.rows, 0, {}};
     const std::int64_t batch = 256;
     const core::AlignedFloats x = core::aligned_floats(batch * rows.columns);
@@ -133,15 +137,23 @@ Matrix codes_by(core::Session& session, const std::string& name, const Matrix& r
     return out;
 }
 
+const OpenRun& JudgedRun::other(const std::string& run) {
+    const auto known = others_.find(run);
+    if (known != others_.end()) return known->second;
+    // There is one compute team: the other run computes on as many threads as this one.
+    Verb verb;
+    verb.flags = {kThreads};
+    const Arguments arguments{&verb, run, {{"threads", {std::to_string(open_.config.threads)}}}, {}};
+    OpenRun opened = open_run(arguments, registry_);
+    if (!(opened.rows().dims() == open_.rows().dims()))
+        throw Error(Exit::data, fmt::format("{} was trained on rows of {}, and these are {}", run,
+                                            opened.rows().dims().text(), open_.rows().dims().text()));
+    return others_.emplace(run, std::move(opened)).first->second;
+}
+
 Matrix JudgedRun::codes_of(const std::string& run, const Matrix& rows) {
     if (run.empty()) return codes_by(open_.session(), "this run", rows);
-    Arguments arguments;
-    arguments.operand = run;
-    const OpenRun other = open_run(arguments, registry_);
-    if (!(other.rows().dims() == open_.rows().dims()))
-        throw Error(Exit::data, fmt::format("{} was trained on rows of {}, and these are {}", run,
-                                            other.rows().dims().text(), open_.rows().dims().text()));
-    return codes_by(other.session(), run, rows);
+    return codes_by(other(run).session(), run, rows);
 }
 
 } // namespace
