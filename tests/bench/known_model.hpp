@@ -63,7 +63,8 @@ inline double value(const std::string& text, tools::Judged& judged) {
 }
 
 /// Refused with that exit code and a message that says all this.
-inline void refuses(const std::string& text, tools::Judged& judged, core::Exit code, const std::vector<std::string>& says) {
+inline void refuses(const std::string& text, tools::Judged& judged, core::Exit code,
+                    const std::vector<std::string>& says) {
     INFO(text);
     std::string message;
     try {
@@ -75,7 +76,8 @@ inline void refuses(const std::string& text, tools::Judged& judged, core::Exit c
     for (const std::string& s : says) CHECK_MESSAGE(message.find(s) != std::string::npos, message << " lacks " << s);
 }
 
-inline tools::Matrix matrix(std::int64_t rows, std::int64_t columns, const std::function<double(std::int64_t, std::int64_t)>& of) {
+inline tools::Matrix matrix(std::int64_t rows, std::int64_t columns,
+                            const std::function<double(std::int64_t, std::int64_t)>& of) {
     tools::Matrix out{rows, columns, {}};
     for (std::int64_t i = 0; i < rows; ++i)
         for (std::int64_t j = 0; j < columns; ++j) out.values.push_back(float(of(i, j)));

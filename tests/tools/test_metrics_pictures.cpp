@@ -113,8 +113,7 @@ TEST_CASE("ssim and psnr: what they cannot judge is refused with the reason") {
     refuses("ssim", k, Exit::data, {"at least 3 by 3", "[2, 8]"});
     k.row_shape = Dims{4, 4};
     k.made.values[20] = NAN;
-    for (const char* name : {"ssim", "psnr"})
-        refuses(name, k, Exit::diverged, {name, "reconstruction 1", "nan"});
+    for (const char* name : {"ssim", "psnr"}) refuses(name, k, Exit::diverged, {name, "reconstruction 1", "nan"});
     k.data_range = 0;
     for (const char* name : {"ssim", "psnr"}) refuses(name, k, Exit::data, {name, "the same"});
 }

@@ -33,17 +33,16 @@ std::vector<Measured> measure(Judged& judged, const std::string&) {
     if (perfect == x.rows) return {{"psnr", std::numeric_limits<double>::infinity()}};
     if (perfect > 0)
         core::tell(
-            fmt::format("note: psnr: {} of {} rows are reconstructed without any error; the mean is over the "
-                        "others",
-                        perfect, x.rows));
+            fmt::format("note: psnr: {} of {} rows have no error; the mean is over the others", perfect, x.rows));
     return {{"psnr", sum / double(x.rows - perfect)}};
 }
 
-const MetricEntry entry({.name = "psnr",
-                         .unit = "dB",
-                         .summary = "peak signal to noise ratio of reconstructions, a mean over rows",
-                         .higher_is_better = true,
-                         .measure = measure});
+const MetricEntry entry(
+    {.name = "psnr",
+     .unit = "dB",
+     .summary = "peak signal to noise ratio of reconstructions, a mean over rows that have an error",
+     .higher_is_better = true,
+     .measure = measure});
 
 } // namespace
 

@@ -64,7 +64,7 @@ int list_metrics(const Arguments& arguments) {
     std::string text = "metric\n";
     for (const Metric& m : metrics()) {
         const std::string name = fmt::format("{}{}{}", m.name, m.argument.empty() ? "" : ":", m.argument);
-        text += fmt::format("  {:<20} {}{}\n", name, m.summary,
+        text += fmt::format("  {:<24} {}{}\n", name, m.summary,
                             m.fallback.empty() ? "" : fmt::format(" ({} {})", m.argument, m.fallback));
         json.push_back({{"kind", "metric"},
                         {"name", m.name},
