@@ -53,10 +53,13 @@ core::Picture sheet_of(const core::Dims& row, double low, double high, std::span
 }
 
 core::Picture beside(const std::vector<core::Picture>& pictures) {
-    core::Picture out{0, pictures.at(0).height, pictures[0].channels, {}};
-    for (const core::Picture& p : pictures) out.width += p.width;
+    constexpr int kApart = 6; // besides the gap that every sheet has around it
+    core::Picture out{-kApart, pictures.at(0).height, pictures[0].channels, {}};
+    for (const core::Picture& p : pictures) out.width += p.width + kApart;
     for (int y = 0; y < out.height; ++y)
         for (const core::Picture& p : pictures) {
+            if (&p != &pictures[0])
+                out.pixels.insert(out.pixels.end(), std::size_t(kApart * p.channels), pictures[0].pixels[0]);
             const auto line = p.pixels.begin() + std::ptrdiff_t(y) * p.width * p.channels;
             out.pixels.insert(out.pixels.end(), line, line + std::ptrdiff_t(p.width) * p.channels);
         }

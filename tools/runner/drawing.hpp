@@ -21,7 +21,7 @@ bool is_picture(const std::filesystem::path& file, const core::Dims& row, std::i
 /// n images of one data set, whose values lie in low .. high, in rows of `columns`: small images are enlarged.
 core::Picture sheet_of(const core::Dims& row, double low, double high, std::span<const float> images, std::int64_t n,
                        std::int64_t columns);
-/// Pictures of one height, from left to right.
+/// Sheets of one height, from left to right, with some of their grey between them.
 core::Picture beside(const std::vector<core::Picture>& pictures);
 
 void draw_reconstructions(const std::filesystem::path& file, core::Session& session, const core::Rows& rows,

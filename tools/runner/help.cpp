@@ -61,16 +61,31 @@ std::string part_help(const core::Role& r, core::Registry& registry) {
            parameter_lines(r.role, r.info->parameters);
 }
 
-std::string settings_help(const Arguments& arguments, core::Registry& registry) {
-    std::string out = "\nthe run:\n" + parameter_lines("", core::declared<core::RunConfig>());
-    if (arguments.operand.empty()) return out + "\nName a model to see the parameters of its parts.\n";
-    std::vector<core::GivenSetting> given = arguments.settings;
-    given.push_back({"model", arguments.operand, "train " + arguments.operand});
+std::string parts_help(const Verb& verb, const std::vector<core::GivenSetting>& given, core::Registry& registry) {
+    std::string out;
     for (const core::Role& r : core::roles_of(given, registry)) {
+        if (!verb.roles.empty() && std::find(verb.roles.begin(), verb.roles.end(), r.role) == verb.roles.end())
+            continue;
         out += part_help(r, registry);
         if (r.kind == "data") out += parameter_lines("data", core::declared<core::DataOptions>());
     }
     return out;
+}
+
+std::string settings_help(const Arguments& arguments, core::Registry& registry) {
+    const Verb& verb = *arguments.verb;
+    std::vector<core::GivenSetting> given = arguments.settings;
+    if (!verb.roles.empty()) { // the operand fills the first of them
+        if (arguments.operand.empty())
+            return fmt::format("\nName a part to see its parameters; `list {}` shows all.\n", verb.roles[0]);
+        given.push_back({verb.roles[0], arguments.operand, verb.name + " " + arguments.operand});
+        given.insert(given.begin(), {"model", "vae", ""});
+        return parts_help(verb, given, registry);
+    }
+    const std::string out = "\nthe run:\n" + parameter_lines("", core::declared<core::RunConfig>());
+    if (arguments.operand.empty()) return out + "\nName a model to see the parameters of its parts.\n";
+    given.push_back({"model", arguments.operand, "train " + arguments.operand});
+    return out + parts_help(verb, given, registry);
 }
 
 } // namespace

@@ -82,7 +82,7 @@ bool can_sample(core::Session& session) { return session.can("sample") || sessio
 
 void samples_of(core::Session& session, const core::Rows& rows, std::int64_t count, std::uint64_t seed,
                 std::optional<std::int64_t> label, const std::function<void(std::span<const float>)>& take) {
-    constexpr std::int64_t kAtOnce = 1024;
+    constexpr std::int64_t kAtOnce = kSamplesAtOnce;
     SampledFields fields(session, label);
     const auto noise_of = [&](std::int64_t at) { return seed + (std::uint64_t(at / kAtOnce) << 32); };
     if (!session.can("sample")) {

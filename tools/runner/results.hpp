@@ -22,6 +22,8 @@ void outputs_of(const OpenRun& open, const std::string& purpose, core::Split spl
 
 /// Whether new examples can be made at all: of a prior, or of a density fitted to codes.
 bool can_sample(core::Session& session);
+/// Rows of a batch of them, of all but the last.
+inline constexpr std::int64_t kSamplesAtOnce = 1024;
 /// New examples, batch by batch. A model that takes classes gets them in turn, or `label` for all; one without a prior
 /// is sampled from a mixture of Gaussians that is fitted to the codes of the training rows, and a line says so. Throws
 /// Error (usage) for a class that the data does not have.

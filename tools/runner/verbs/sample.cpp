@@ -1,7 +1,12 @@
 // sample: new examples, from the prior or from a density fitted to codes.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/base/error.hpp"
+#include "core/base/notice.hpp"
+#include "core/base/text.hpp"
 #include "core/files/arrays.hpp"
 #include "tools/runner/drawing.hpp"
 #include "tools/runner/results.hpp"
@@ -15,6 +20,26 @@ namespace {
 
 constexpr std::int64_t kMostSamples = std::int64_t(1) << 32;
 
+// What the deviations of draws from the prior are multiplied by. A prior without deviations, and a model without a
+// prior, go on as they would.
+void set_temperature(const Arguments& arguments, core::Session& session, std::int64_t count) {
+    const auto text = arguments.value("temperature");
+    if (!text) return;
+    const auto t = core::parse_number<double>(*text);
+    if (!t || !(*t > 0) || !std::isfinite(float(*t)))
+        throw Error(Exit::usage, fmt::format("--temperature: '{}' is not a number above 0", *text))
+            .note("1 is the prior as it is, less than 1 stays nearer to its middle");
+    session.set_temperature(*t);
+    const std::string model = session.part("model").info().name;
+    if (!session.can("sample")) {
+        core::tell(fmt::format("note: --temperature has no effect: model '{}' has no prior", model));
+        return;
+    }
+    const auto& inputs = session.program("sample", std::min(count, kSamplesAtOnce))->inputs;
+    if (std::none_of(inputs.begin(), inputs.end(), [](const auto& in) { return in.name == "temperature"; }))
+        core::tell("note: --temperature has no effect: the prior's draws have no deviation that it could change");
+}
+
 int sample(const Arguments& arguments, core::Registry& registry) {
     const OpenRun open = open_run(arguments, registry);
     if (!can_sample(open.session()))
@@ -25,6 +50,7 @@ int sample(const Arguments& arguments, core::Registry& registry) {
     if (count > kMostSamples) throw Error(Exit::usage, fmt::format("--count: at most {} at once", kMostSamples));
     const auto seed = std::uint64_t(arguments.number("seed", 0).value_or(1));
     const auto label = arguments.number("label", 0);
+    set_temperature(arguments, open.session(), count);
     const auto out = out_file(arguments, open, "pictures/samples.png", {".png", ".npy", ".csv"});
     if (is_picture(out, open.rows().dims(), count, "--count")) {
         draw_samples(out, open.session(), open.rows(), count, seed, label);
@@ -45,6 +71,9 @@ const VerbEntry entry({.order = 70,
                                  {"seed", "N", "which noise (default: 1)"},
                                  {"label", "N",
                                   "of this class, for a model that takes classes (default: each in turn)"},
+                                 {"temperature", "T",
+                                  "times the deviations of the prior's draws: below 1 they are more alike (default: "
+                                  "1)"},
                                  out_flag("PNG, npy or csv (default: RUN/pictures/samples.png)"),
                                  kThreads},
                        .run = sample});
