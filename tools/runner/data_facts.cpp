@@ -106,8 +106,9 @@ std::optional<Gaps> gaps_of(const core::PartChoice& choice, core::Registry& regi
     return all ? std::optional<Gaps>({*all - rows, how}) : std::nullopt;
 }
 
-const char* const kForCounts = "they look like counts: poisson, negative_binomial and multinomial take them as they "
-                               "are, with --data.scale none --data.standardize false";
+const char* const kForCounts =
+    "they look like counts: poisson, negative_binomial and multinomial take them as they "
+    "are, with --data.scale none --data.standardize false";
 
 bool are_counts(const Rows& rows, const ValueFacts& in_file) {
     return rows.dims().rank == 1 && in_file.are_whole() && in_file.low >= 0 && in_file.high > 1;
@@ -117,9 +118,10 @@ bool are_counts(const Rows& rows, const ValueFacts& in_file) {
 std::string outside_of(const std::string& name, double low, double high, const Rows& rows, const ValueFacts& in_file) {
     const auto [least, most] = rows.reach();
     if (least >= low && most <= high) return {};
-    const std::string what = fmt::format("likelihood '{}' takes values in {:g}..{:g}, and these lie in {:.6g}..{:.6g}: "
-                                         "training would be refused",
-                                         name, low, high, least, most);
+    const std::string what = fmt::format(
+        "likelihood '{}' takes values in {:g}..{:g}, and these lie in {:.6g}..{:.6g}: "
+        "training would be refused",
+        name, low, high, least, most);
     if (rows.low() >= low && rows.high() <= high)
         return what + "\n  only test rows lie outside: cut them with --data.clip true";
     if (are_counts(rows, in_file)) return what + "\n  " + kForCounts;
@@ -137,17 +139,20 @@ void judge(const core::Part& likelihood, const Rows& rows, DataFacts& f) {
         !outside.empty()) {
         f.warnings.push_back(outside);
     } else if (name == "bernoulli" && !f.seen.binary()) {
-        if (are_counts(rows, f.in_file)) f.warnings.push_back(fmt::format("scaled counts are no yes and no: {}", kForCounts));
+        if (are_counts(rows, f.in_file))
+            f.warnings.push_back(fmt::format("scaled counts are no yes and no: {}", kForCounts));
         else
-            f.notes.push_back("grey values: bernoulli takes them as probabilities; --data.binarize makes them 0 and 1, "
-                              "--likelihood continuous_bernoulli is a density of them");
+            f.notes.push_back(
+                "grey values: bernoulli takes them as probabilities; --data.binarize makes them 0 and 1, "
+                "--likelihood continuous_bernoulli is a density of them");
     } else if (name != "bernoulli" && of_levels && bounded && !f.seen.are_whole()) {
-        f.warnings.push_back(fmt::format("likelihood '{}' takes whole numbers, and {:.3g} % of the values are none", name,
-                                         100 * (1 - f.seen.whole)));
+        f.warnings.push_back(fmt::format("likelihood '{}' takes whole numbers, and {:.3g} % of the values are none",
+                                         name, 100 * (1 - f.seen.whole)));
     } else if (!of_levels && f.seen.binary()) {
-        f.notes.push_back(fmt::format("all values are 0 or 1: likelihood '{}' takes them as numbers, bernoulli as yes "
-                                      "and no",
-                                      name));
+        f.notes.push_back(
+            fmt::format("all values are 0 or 1: likelihood '{}' takes them as numbers, bernoulli as yes "
+                        "and no",
+                        name));
     }
 }
 
@@ -184,8 +189,8 @@ OpenData open_data(const std::vector<core::GivenSetting>& given, core::Registry&
     data.rows->prepare(data.config.data);
     f.seen = ValueWalk(*data.rows).facts();
     for (const core::Field& field : data.rows->fields()) f.fields.push_back(facts_of(*data.rows, field));
-    f.gaps = gaps_of(data.config.part("data"), registry,
-                     data.rows->count(Split::train) + data.rows->count(Split::test));
+    f.gaps =
+        gaps_of(data.config.part("data"), registry, data.rows->count(Split::train) + data.rows->count(Split::test));
     const core::PartChoice& likelihood = data.config.part("likelihood");
     f.likelihood = likelihood.name;
     judge(*make(likelihood), *data.rows, f);

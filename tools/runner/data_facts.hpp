@@ -25,9 +25,9 @@ struct ValueFacts {
 /// Of what rows have beside the data: labels, say.
 struct FieldFacts {
     std::string name;
-    std::vector<std::string> names;                         ///< of its classes, or of its values
-    std::vector<std::array<std::int64_t, 2>> classes = {};  ///< rows of each class, of train and test; none: no classes
-    std::vector<std::array<double, 3>> values = {};         ///< low, mean, high of each value of a row that is none
+    std::vector<std::string> names;                        ///< of its classes, or of its values
+    std::vector<std::array<std::int64_t, 2>> classes = {}; ///< rows of each class, of train and test; none: no classes
+    std::vector<std::array<double, 3>> values = {};        ///< low, mean, high of each value of a row that is none
 };
 
 /// Rows that have missing values, and what became of them.
@@ -40,7 +40,7 @@ struct DataFacts {
     core::Dims dims_in_file;
     ValueFacts in_file, seen; ///< as the file has them, and as a model sees them
     std::vector<FieldFacts> fields;
-    std::optional<Gaps> gaps; ///< nothing where the data set refuses such values
+    std::optional<Gaps> gaps;        ///< nothing where the data set refuses such values
     std::vector<std::string> chosen; ///< "data.standardize true": what training chooses by itself for such data
     std::string likelihood;
     std::vector<std::string> warnings, notes; ///< whether the values suit the likelihood

@@ -32,12 +32,13 @@ struct Verb {
     std::string operand = {}; ///< "MODEL", "RUN", "RUN..." (one or more), "[KIND]" (may be left out) or ""
     std::string summary = {};
     std::vector<Flag> flags = {};
-    bool takes_settings = false;  ///< --prior laplace --prior.scale 2 ...
+    bool takes_settings = false; ///< --prior laplace --prior.scale 2 ...
+    /// Roles whose settings it takes; empty: all of them, and those of the run.
+    std::vector<std::string> roles = {};
     bool computes = true;         ///< runs programs: the compute team is made ready
     bool hidden = false;          ///< for programs: no text names it
     bool takes_any_words = false; ///< its words are not looked at: all of them are operands, flags too
-    /// Roles whose settings it takes; empty: all of them, and those of the run.
-    std::vector<std::string> roles = {};
+    bool computes = true;         ///< runs programs: the compute team is made ready
     /// Returns the exit code; throws core::Error.
     int (*run)(const Arguments&, core::Registry&) = nullptr;
 

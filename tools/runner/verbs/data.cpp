@@ -43,8 +43,7 @@ std::optional<fs::path> grid_file(const Arguments& arguments, const core::Rows& 
     const auto given = arguments.value("grid");
     if (!given) return {};
     const fs::path out = *given;
-    if (out.extension() != ".png")
-        throw Error(Exit::usage, fmt::format("--grid: '{}' must end in .png", out.string()));
+    if (out.extension() != ".png") throw Error(Exit::usage, fmt::format("--grid: '{}' must end in .png", out.string()));
     if (!is_image(rows.dims()))
         throw Error(Exit::usage, fmt::format("--grid: rows of {} are no images", rows.dims().text()));
     std::error_code status;
@@ -78,9 +77,9 @@ std::string reason_of(const core::DataOptions& o, const DataFacts& f) {
     return out;
 }
 
-// What the rows say of themselves, after their shape.
+// What the rows say of themselves, after their shape and before what is said of their number.
 std::string changes_of(const core::Rows& rows) {
-    const std::string& all = rows.description();
+    const std::string all = rows.description().substr(0, rows.description().find("; test rows: "));
     const std::string shape = "rows of " + rows.dims().text();
     const auto at = all.find(shape);
     const std::string rest = at == std::string::npos ? all : all.substr(at + shape.size());
@@ -160,7 +159,7 @@ std::string text_of(const OpenData& d) {
 }
 
 Json json_of(const ValueFacts& v) {
-    return {{"low", v.low},     {"high", v.high},   {"mean", v.mean},       {"share_zeros", v.zeros},
+    return {{"low", v.low},           {"high", v.high},       {"mean", v.mean},        {"share_zeros", v.zeros},
             {"share_whole", v.whole}, {"binary", v.binary()}, {"constant", v.constant}};
 }
 

@@ -95,6 +95,7 @@ std::vector<Neighbour> nearest(const OpenRun& open, const Search& s) {
         return a.distance != b.distance ? a.distance < b.distance : a.row < b.row;
     };
     const std::size_t kept = std::min(std::size_t(s.count), all.size());
+    if (all.empty()) throw Error(Exit::diverged, fmt::format("no code of the {} rows is finite", name_of(s.in)));
     std::partial_sort(all.begin(), all.begin() + std::ptrdiff_t(kept), all.end(), nearer);
     all.resize(kept);
     return all;
