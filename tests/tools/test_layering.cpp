@@ -72,9 +72,10 @@ bool starts(const std::string& text, std::initializer_list<const char*> with) {
 bool standard(const Include& i) { return !i.quoted && i.name.find_first_of("/.") == std::string::npos; }
 
 bool system_header(const Include& i) {
-    static const std::set<std::string> all{
-        "dlfcn.h",        "elf.h",      "fcntl.h",     "sched.h",  "unistd.h",    "zip.h",  "sys/stat.h", "pthread.h",
-        "sys/resource.h", "sys/mman.h", "sys/types.h", "signal.h", "immintrin.h", "poll.h", "sys/wait.h", "sys/file.h"};
+    static const std::set<std::string> all{"dlfcn.h",    "elf.h",       "fcntl.h",   "sched.h",        "unistd.h",
+                                           "zip.h",      "sys/stat.h",  "pthread.h", "sys/resource.h", "sys/prctl.h",
+                                           "sys/mman.h", "sys/types.h", "signal.h",  "immintrin.h",    "poll.h",
+                                           "sys/wait.h", "sys/file.h"};
     return !i.quoted && all.count(i.name);
 }
 

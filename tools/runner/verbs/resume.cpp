@@ -1,9 +1,11 @@
-// resume: goes on with a run from its newest checkpoint.
+// resume: goes on with a run from its newest checkpoint, or with a sweep by its plan.
 #include <fmt/format.h>
 
 #include "core/base/error.hpp"
 #include "core/base/notice.hpp"
 #include "ops/backend/backends.hpp"
+#include "tools/runner/sweep/store.hpp"
+#include "tools/runner/sweeping.hpp"
 #include "tools/runner/training.hpp"
 
 namespace elbo::tools {
@@ -11,6 +13,9 @@ namespace elbo::tools {
 namespace {
 
 int resume(const Arguments& arguments, core::Registry& registry) {
+    if (is_sweep(arguments.operand)) return resume_sweep(arguments, registry);
+    if (arguments.has("jobs"))
+        throw core::Error(core::Exit::usage, "--jobs belongs to a sweep, and this is none", arguments.operand);
     OpenRun open = open_run(arguments, registry, true);
     if (open.run.info("data.sha256").empty())
         open.run.write_info(open.config, open.session(), open.rows(), ops::backend_description(), registry);
@@ -30,10 +35,11 @@ int resume(const Arguments& arguments, core::Registry& registry) {
 const VerbEntry entry({.order = 40,
                        .name = "resume",
                        .operand = "RUN",
-                       .summary = "go on with a run",
+                       .summary = "go on with a run, or with a sweep",
                        .flags = {{"epochs", "N", "train until this epoch, instead of the run's", true},
                                  {"patience", "N",
                                   "stop after so many epochs without a smaller test loss, instead of the run's", true},
+                                 {"jobs", "N", "of a sweep: runs side by side (default: one per processor)"},
                                  kThreads,
                                  kJson},
                        .run = resume});

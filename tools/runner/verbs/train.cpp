@@ -6,6 +6,7 @@
 #include "ops/backend/backends.hpp"
 #include "ops/backend/threads.hpp"
 #include "ops/table.hpp"
+#include "tools/runner/sweeping.hpp"
 #include "tools/runner/training.hpp"
 
 namespace elbo::tools {
@@ -32,6 +33,7 @@ std::vector<core::GivenSetting> settings_of(const Arguments& arguments) {
 
 int train(const Arguments& arguments, core::Registry& registry) {
     const std::vector<core::GivenSetting> given = settings_of(arguments);
+    if (wants_sweep(arguments)) return start_sweep(arguments, registry, given);
     core::RunConfig config = core::resolve(given, registry);
     if (config.threads == 0) config.threads = ops::available_threads();
     auto backend = ops::make_backend("dnnl", int(config.threads));
@@ -67,6 +69,16 @@ const VerbEntry entry({.order = 30,
                        .flags = {{"config", "FILE", "settings from a config.toml; flags win"},
                                  {"out", "RUN", "the run folder (default: runs/MODEL-DATA-N)"},
                                  {"overwrite", "", "replace a run that is there"},
+                                 {"sweep", "KEY=VALUES",
+                                  "one run for each value of a setting: latent=8,16; a semicolon between values that "
+                                  "have commas: encoder.hidden=400,400;200; a range to draw from with --random: "
+                                  "optimizer.lr=1e-4..1e-2:log; repeated, each value with each other. --out is then "
+                                  "the folder of all; the same command goes on with what was stopped or killed"},
+                                 {"random", "N", "of a sweep: N points drawn by --seed instead of all"},
+                                 {"seeds", "N", "each point (or the run) with N seeds from --seed on; mean and spread"},
+                                 {"jobs", "N", "of a sweep: runs side by side (default: one per processor)"},
+                                 {"stop-after-worst", "",
+                                  "of a sweep: after a quarter and a half of the epochs the better half goes on"},
                                  kJson},
                        .takes_settings = true,
                        .run = train});
