@@ -222,11 +222,12 @@ int Sweeper::finish() const {
     for (const std::string& text : plan().sweeps)
         if (const Axis axis = axis_of(text); axis.log) logarithmic.insert(axis.key);
     if (!all.keys.empty()) core::write_atomically(folder_ / "sweep.svg", svg_of(all, logarithmic));
+    if (!all.points[0].loss())
+        throw Error(Exit(std::max(first_code, int(Exit::failure))), "no run came to an end", folder_.string())
+            .note(fmt::format("what each said lies in {}", (folder_ / kLogs).string()));
     print_result(
         arguments_, [&] { return json_of(all); }, [&] { return table_of(all) + files_text(all); });
-    if (all.points[0].loss()) return 0;
-    core::tell(fmt::format("error: no run came to an end; see {}", (folder_ / kLogs).string()));
-    return std::max(first_code, int(Exit::failure));
+    return 0;
 }
 
 } // namespace elbo::tools

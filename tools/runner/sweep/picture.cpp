@@ -105,6 +105,8 @@ public:
     }
 
     std::string text() const { return frame() + ticks() + best_line() + dots(); }
+    // Where the values have several points each, the best of them tells what a value can do.
+    bool draws_best() const { return numeric_ && marks_.size() >= 2 * values_.size(); }
 
 private:
     // Values over more than a decade and a half are read on a log scale, drawn from one or not.
@@ -159,14 +161,13 @@ private:
 
     double height_of(const PointOutcome& p) const { return y_.at(std::min(*p.loss(), y_.high)); }
 
-    // Where every value has several points, the best of each tells what the value can do.
     std::string best_line() const {
+        if (!draws_best()) return "";
         std::map<double, double> best;
         for (const Mark& m : marks_) {
             const auto [it, fresh] = best.emplace(m.x, height_of(*m.point));
             if (!fresh) it->second = std::max(it->second, height_of(*m.point)); // y grows downwards
         }
-        if (best.size() < 2 || !numeric_ || values_.size() > 12) return "";
         std::string points;
         for (const auto& [x, y] : best) points += fmt::format("{:.1f},{:.1f} ", x, y);
         return fmt::format("<polyline class=\"line\" points=\"{}\"/>", points);
@@ -219,14 +220,14 @@ Scale losses_scale(const Outcome& outcome) {
     if (all.empty()) return y;
     std::sort(all.begin(), all.end());
     const double middle = all[all.size() / 2], enough = all[0] + 4 * (middle - all[0]);
-    if (all.size() > 3 && middle > all[0] && high > enough) high = enough;
+    if (all.size() > 3 && middle > all[0] && all.back() > enough) high = enough;
     if (high <= low) low -= 0.5, high += 0.5;
     const double margin = 0.04 * (high - low);
     y.low = low - margin, y.high = high + margin;
     return y;
 }
 
-std::string caption(const Outcome& outcome) {
+std::string caption(const Outcome& outcome, bool has_line) {
     std::size_t without = 0;
     bool stopped = false, above = false;
     const Scale y = losses_scale(outcome);
@@ -235,7 +236,8 @@ std::string caption(const Outcome& outcome) {
         stopped |= p.runs.at(0).state == State::stopped;
         above |= p.loss() && *p.loss() > y.high;
     }
-    std::string out = "the best point is larger; dashed: the best of each value";
+    std::string out = "the best point is larger";
+    if (has_line) out += "; dashed: the best of each value";
     if (stopped) out += "; hollow: stopped early";
     if (above) out += "; triangle: above the edge";
     if (without) out += fmt::format("; {} without a loss", without);
@@ -248,21 +250,25 @@ std::string svg_of(const Outcome& outcome, const std::set<std::string>& logarith
     const int panels = int(outcome.keys.size()), columns = std::clamp(panels, 1, kColumns);
     const int rows = (panels + kColumns - 1) / kColumns;
     const double width = std::max(columns * kWidth, 620.0), height = kHead + rows * kHeight;
-    std::string out = fmt::format(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" "
-        "height=\"{1}\">{2}<rect width=\"{0}\" height=\"{1}\" style=\"fill:var(--back)\"/>",
-        width, height, kStyle);
-    out += fmt::format(
-        "<text class=\"title\" x=\"16\" y=\"24\">{} of {} point{}</text>"
-        "<text class=\"soft\" x=\"16\" y=\"43\">{}</text>",
-        outcome.loss_name(), outcome.points.size(), outcome.points.size() == 1 ? "" : "s", caption(outcome));
+    std::string drawn;
+    bool has_line = false;
     for (int i = 0; i < panels; ++i) {
-        const Panel panel(outcome, std::size_t(i), logarithmic.count(outcome.keys[std::size_t(i)]) > 0,
-                          losses_scale(outcome));
-        out += fmt::format("<g transform=\"translate({},{})\">{}</g>", i % kColumns * kWidth,
-                           kHead + i / kColumns * kHeight, panel.text());
+        const std::string& key = outcome.keys[std::size_t(i)];
+        const Panel panel(outcome, std::size_t(i), logarithmic.count(key) > 0, losses_scale(outcome));
+        drawn += fmt::format("<g transform=\"translate({},{})\">{}</g>", i % kColumns * kWidth,
+                             kHead + i / kColumns * kHeight, panel.text());
+        has_line |= panel.draws_best();
     }
-    return out + "</svg>\n";
+    return fmt::format(
+               "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {0} {1}\" width=\"{0}\" height=\"{1}\">"
+               "{2}<rect width=\"{0}\" height=\"{1}\" style=\"fill:var(--back)\"/>",
+               width, height, kStyle) +
+           fmt::format(
+               "<text class=\"title\" x=\"16\" y=\"24\">{} of {} point{}</text>"
+               "<text class=\"soft\" x=\"16\" y=\"43\">{}</text>",
+               outcome.loss_name(), outcome.points.size(), outcome.points.size() == 1 ? "" : "s",
+               caption(outcome, has_line)) +
+           drawn + "</svg>\n";
 }
 
 } // namespace elbo::tools
