@@ -257,7 +257,7 @@ TEST_CASE("sweep: points side by side give what each gives alone; again, nothing
 TEST_CASE("sweep: killed in the middle, or stopped by a signal, then again: as if undisturbed") {
     TempFolder t;
     std::vector<std::string> long_one = kFour;
-    long_one.insert(long_one.end(), {"--epochs", "8"});
+    long_one.insert(long_one.end(), {"--epochs", "6", "--checkpoint-every", "3"});
     must_be_done(runner(sweep(long_one, "whole"), t.path));
     const auto disturbed = [&](const std::string& name, int signal, const std::string& when, int code) {
         auto words = sweep(long_one, name);
