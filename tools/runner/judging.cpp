@@ -143,7 +143,10 @@ const OpenRun& JudgedRun::other(const std::string& run) {
     // There is one compute team: the other run computes on as many threads as this one.
     Verb verb;
     verb.flags = {kThreads};
-    const Arguments arguments{&verb, run, {{"threads", {std::to_string(open_.config.threads)}}}, {}};
+    Arguments arguments;
+    arguments.verb = &verb;
+    arguments.operand = run;
+    arguments.flags["threads"] = {std::to_string(open_.config.threads)};
     OpenRun opened = open_run(arguments, registry_);
     if (!(opened.rows().dims() == open_.rows().dims()))
         throw Error(Exit::data, fmt::format("{} was trained on rows of {}, and these are {}", run,

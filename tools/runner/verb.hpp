@@ -38,7 +38,6 @@ struct Verb {
     bool computes = true;         ///< runs programs: the compute team is made ready
     bool hidden = false;          ///< for programs: no text names it
     bool takes_any_words = false; ///< its words are not looked at: all of them are operands, flags too
-    bool computes = true;         ///< runs programs: the compute team is made ready
     /// Returns the exit code; throws core::Error.
     int (*run)(const Arguments&, core::Registry&) = nullptr;
 
