@@ -3,6 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
 #include "core/base/machine.hpp"
 #include "core/base/notice.hpp"
 
@@ -30,15 +34,39 @@ std::string terms_text(const core::Evaluation& test) {
     return fmt::format("  test -elbo {:.3f} = {} nats (z sampled)", *test.negative_elbo(), bound) + rest;
 }
 
+// A line for programs.
+std::string json_of(const core::EpochSummary& s, const core::Session& session, std::int64_t epochs) {
+    nlohmann::ordered_json train = {{"loss", s.loss}}, test = nullptr;
+    for (std::size_t i = 0; i < session.terms().size(); ++i) train[session.terms()[i].name] = s.terms.at(i);
+    if (s.test.rows > 0) {
+        test = {{"loss", s.test.loss}, {"squared_error", s.test.squared_error}, {"active_latents", s.test.active}};
+        for (const core::EvaluatedTerm& t : s.test.terms) test[t.name] = t.value;
+    }
+    return nlohmann::ordered_json{{"epoch", s.epoch},    {"epochs", epochs}, {"step", s.step},
+                                  {"train", train},      {"test", test},     {"rows_per_second", s.rows_per_second},
+                                  {"seconds", s.seconds}}
+        .dump();
+}
+
 } // namespace
 
-Console::Console(const core::Run& run, const core::Session& session, std::int64_t epochs)
-    : run_(run), session_(session), epochs_(epochs), terminal_(isatty(STDERR_FILENO) == 1),
-      began_(core::seconds_now()) {}
+Console::Console(const core::Run& run, const core::Session& session, std::int64_t epochs, Style style)
+    : run_(run), session_(session), epochs_(epochs), style_(style),
+      terminal_(style == Style::people && isatty(STDERR_FILENO) == 1), began_(core::seconds_now()) {}
 
 void Console::clear() {
     if (terminal_) core::write_error("\r\033[K");
 }
+
+namespace {
+
+std::string bar(double share) {
+    constexpr int kWide = 20;
+    const int done = std::clamp(int(share * kWide + 0.5), 0, kWide);
+    return "[" + std::string(std::size_t(done), '#') + std::string(std::size_t(kWide - done), '.') + "]";
+}
+
+} // namespace
 
 void Console::step(const core::Progress& p, std::int64_t batches_per_epoch, double loss) {
     if (!terminal_) return;
@@ -46,13 +74,21 @@ void Console::step(const core::Progress& p, std::int64_t batches_per_epoch, doub
     const double t = core::seconds_now();
     if (t - shown_ < 0.1) return;
     shown_ = t;
-    const double done = double(p.step - first_step_ + 1);
+    const double steps = double(p.step - first_step_ + 1), spent = std::max(t - began_, 1e-9);
     const double all = double(std::uint64_t(epochs_) * std::uint64_t(batches_per_epoch) - first_step_ + 1);
-    core::write_error(fmt::format("\r\033[Kepoch {}/{}  batch {}/{}  loss {:.3f}  {} left", p.epoch + 1, epochs_,
-                                  p.batch, batches_per_epoch, loss, duration((t - began_) / done * (all - done))));
+    const double rows_per_step = p.batch > 0 ? double(p.rows) / double(p.batch) : 0;
+    std::string line = fmt::format("epoch {}/{} {} loss {:.3f}", p.epoch + 1, epochs_,
+                                   bar(double(p.batch) / double(batches_per_epoch)), loss);
+    for (std::size_t i = 0; i < session_.terms().size() && i + 1 < p.sums.size() && p.rows > 0; ++i)
+        line += fmt::format("  {} {:.3f}", session_.terms()[i].name, p.sums[i + 1] / double(p.rows));
+    line +=
+        fmt::format("  {:.0f} rows/s  {} left", steps * rows_per_step / spent, duration(spent / steps * (all - steps)));
+    if (std::isfinite(best_)) line += fmt::format("  best {:.3f}", best_);
+    core::write_error("\r\033[K" + line);
 }
 
 void Console::epoch(const core::EpochSummary& s) {
+    if (s.test.rows > 0) best_ = std::min(best_, s.test.loss);
     std::string line = fmt::format("epoch {}/{}  train loss {:.3f}", s.epoch, epochs_, s.loss);
     if (s.test.rows > 0) {
         line += terms_text(s.test);
@@ -60,13 +96,25 @@ void Console::epoch(const core::EpochSummary& s) {
                             s.test.code_variance.size());
     }
     line += fmt::format("  {:.0f} rows/s  {}", s.rows_per_second, duration(core::seconds_now() - began_));
-    note(line);
+    run_.log(line);
+    if (style_ == Style::quiet) return;
+    clear();
+    core::tell(style_ == Style::json ? json_of(s, session_, epochs_) : line);
+}
+
+void Console::say(const std::string& kind, const std::string& line) {
+    clear();
+    core::tell(style_ == Style::json ? nlohmann::ordered_json{{kind, line}}.dump() : line);
 }
 
 void Console::note(const std::string& line) {
-    clear();
-    core::tell(line);
     run_.log(line);
+    say("note", line);
+}
+
+void Console::introduce(const std::string& line) {
+    run_.log(line);
+    if (style_ != Style::quiet) say("about", line);
 }
 
 } // namespace elbo::tools

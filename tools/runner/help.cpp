@@ -46,6 +46,9 @@ std::string help() {
         "  model-runner train vae --data fashion-mnist --prior vamp --out runs/first\n"
         "  model-runner train vae --prior vamp --help       parameters of the chosen parts\n"
         "  model-runner eval runs/first --json\n"
+        "\nEvery flag has a name in the environment: ELBO_ARG_OPTIMIZER__LR=0.01 is --optimizer.lr 0.01. Flags win "
+        "over\n"
+        "it, and it wins over --config.\n"
         "\nResults go to standard output, everything else to standard error.\n"
         "exit codes: 0 done, 1 failure, 2 usage, 3 data, 4 plugin, 5 diverged, 129/130/143 stopped by a signal after "
         "saving\n";

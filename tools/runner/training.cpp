@@ -46,10 +46,11 @@ void catch_signals() {
 }
 
 void introduce(const OpenRun& open, Console& console) {
-    console.note("data " + open.rows().description());
-    console.note(fmt::format("model '{}': {} trained values; batch {}, {} thread{}, {}", open.config.part("model").name,
-                             open.session().tensors().trained_values(), open.config.batch, open.config.threads,
-                             open.config.threads == 1 ? "" : "s", ops::backend_description()));
+    console.introduce("data " + open.rows().description());
+    console.introduce(fmt::format("model '{}': {} trained values; batch {}, {} thread{}, {}",
+                                  open.config.part("model").name, open.session().tensors().trained_values(),
+                                  open.config.batch, open.config.threads, open.config.threads == 1 ? "" : "s",
+                                  ops::backend_description()));
 }
 
 std::string json_of(const std::string& folder, const core::Progress& progress, std::uint64_t kept) {
@@ -77,7 +78,10 @@ std::string text_of(const std::string& folder) {
 } // namespace
 
 int train_on(const Arguments& arguments, OpenRun& open) {
-    Console console(open.run, open.session(), open.config.epochs);
+    const Console::Style style = arguments.has("quiet")  ? Console::Style::quiet
+                                 : arguments.has("json") ? Console::Style::json
+                                                         : Console::Style::people;
+    Console console(open.run, open.session(), open.config.epochs, style);
     introduce(open, console);
     catch_signals();
     ops::settle_team();

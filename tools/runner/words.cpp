@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
+
+#include <algorithm>
 #include <boost/program_options.hpp>
 
 #include "core/base/error.hpp"
@@ -41,6 +44,13 @@ const Verb& find_verb(const std::string& word) {
 }
 
 namespace {
+
+bool is_flag_somewhere(const std::string& flag) {
+    const auto& all = verbs();
+    return std::any_of(all.begin(), all.end(), [&](const Verb& v) {
+        return std::any_of(v.flags.begin(), v.flags.end(), [&](const Flag& f) { return f.name == flag && !f.of_run; });
+    });
+}
 
 std::string setting_key(const std::string& flag) {
     const auto dot = flag.find('.');
@@ -138,9 +148,44 @@ private:
 
 } // namespace
 
+namespace {
+
+// ELBO_ARG_OPTIMIZER__LR=0.01 stands for --optimizer.lr 0.01: flags win over it, and it over a file. A flag that the
+// verb does not have is another verb's.
+void add_environment(const Verb& verb, Arguments& out) {
+    constexpr std::string_view kBefore = "ELBO_ARG_";
+    std::vector<core::GivenSetting> settings;
+    for (char** at = environ; at && *at; ++at) {
+        const std::string_view text(*at);
+        const auto equals = text.find('=');
+        if (!text.starts_with(kBefore) || equals == text.npos || equals + 1 == text.size()) continue;
+        std::string name(text.substr(kBefore.size(), equals - kBefore.size())), flag;
+        for (char& c : name) c = c >= 'A' && c <= 'Z' ? char(c + 32) : c;
+        for (std::size_t i = 0; i < name.size(); ++i) {
+            const bool dot = name.compare(i, 2, "__") == 0;
+            flag += dot ? '.' : name[i] == '_' ? '-' : name[i];
+            i += dot;
+        }
+        const std::string value(text.substr(equals + 1)), origin(text.substr(0, equals));
+        const auto own =
+            std::find_if(verb.flags.begin(), verb.flags.end(), [&](const Flag& f) { return f.name == flag; });
+        const auto dotted = flag.substr(0, flag.find('.'));
+        if (own != verb.flags.end()) {
+            if (!out.has(flag)) out.flags[flag] = own->value.empty() ? std::vector<std::string>{} : std::vector{value};
+        } else if (verb.takes_settings && (verb.roles.empty() || std::find(verb.roles.begin(), verb.roles.end(),
+                                                                           dotted) != verb.roles.end())) {
+            if (!is_flag_somewhere(flag)) settings.push_back({setting_key(flag), value, origin});
+        }
+    }
+    out.settings.insert(out.settings.begin(), settings.begin(), settings.end());
+}
+
+} // namespace
+
 Arguments parse(const std::vector<std::string>& words, core::Registry& registry) {
     const Verb& verb = find_verb(words.at(0));
     Arguments out = WordParser(verb).parse({words.begin() + 1, words.end()});
+    if (!verb.takes_any_words) add_environment(verb, out);
     for (const auto& file : out.flags["plugin"]) {
         registry.add_file(file);
         core::remember_plugin(file);

@@ -29,11 +29,12 @@ struct Axis {
     }
     double share(double v) const { return (v - low) / (high - low); }
     /// Round numbers in between, about `n` of them.
-    std::vector<double> marks(int n) const {
+    std::vector<double> marks(int n, double least = 0) const {
         const double rough = (high - low) / n, tens = std::pow(10, std::floor(std::log10(rough)));
         double step = 10 * tens;
         for (double nice : {5.0, 2.0, 1.0})
             if (nice * tens >= rough) step = nice * tens;
+        step = std::max(step, least);
         std::vector<double> out;
         for (double v = std::ceil(low / step) * step; v <= high + 1e-9 * step; v += step)
             out.push_back(std::fabs(v) < 1e-9 * step ? 0 : v);
@@ -44,14 +45,15 @@ struct Axis {
 double at_x(const Axis& a, double v) { return kLeft + a.share(v) * (kWidth - kLeft - kRight); }
 double at_y(const Axis& a, double v) { return kHeight - kBottom - a.share(v) * (kHeight - kTop - kBottom); }
 
-std::string figure(const std::string& title, const std::string& inside, const std::string& below = "") {
+std::string figure(const std::string& title, const std::string& inside, const std::string& below = "",
+                   double width = kWidth, double height = kHeight) {
     return fmt::format(
         "<figure style=\"margin:0\"><h3>{0}</h3>\n<svg viewBox=\"0 0 {1} {2}\" width=\"{1}\" "
         "height=\"{2}\" role=\"img\" aria-label=\"{0}\">\n{3}</svg>\n{4}</figure>\n",
-        escaped(title), kWidth, kHeight, inside, below);
+        escaped(title), width, height, inside, below);
 }
 
-std::string grid(const Axis& x, const Axis& y, const std::string& x_label, bool x_marks = true) {
+std::string grid(const Axis& x, const Axis& y, const std::string& x_label, double x_least = 0, bool x_marks = true) {
     std::string out;
     for (double v : y.marks(5))
         out += fmt::format(
@@ -59,7 +61,7 @@ std::string grid(const Axis& x, const Axis& y, const std::string& x_label, bool 
             "<text class=\"soft\" x=\"{3}\" y=\"{4:.1f}\" text-anchor=\"end\">{5:.6g}</text>\n",
             kLeft, kWidth - kRight, at_y(y, v), kLeft - 6, at_y(y, v) + 4, v);
     if (x_marks)
-        for (double v : x.marks(7))
+        for (double v : x.marks(7, x_least))
             out += fmt::format("<text class=\"soft\" x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{:.6g}</text>\n",
                                at_x(x, v), kHeight - kBottom + 16, v);
     return out + fmt::format("<text class=\"soft\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n", kWidth - kRight,
@@ -77,7 +79,7 @@ std::string line_chart(const std::string& title, const std::string& x_label, con
     for (const Series& s : series)
         for (std::size_t i = 0; i < s.y.size(); ++i) x.add(double(i + 1)), y.add(s.y[i]);
     x.finish(), y.finish();
-    std::string inside = grid(x, y, x_label), keys;
+    std::string inside = grid(x, y, x_label, 1), keys;
     for (std::size_t k = 0; k < series.size(); ++k) {
         const std::string colour = kColours[k % kColours.size()];
         std::string path;
@@ -101,7 +103,7 @@ std::string bar_chart(const std::string& title, const std::vector<std::string>& 
     x.add(0), x.add(double(values.size())), y.add(0);
     for (double v : values) y.add(v);
     x.finish(), y.finish();
-    std::string inside = grid(x, y, unit, false);
+    std::string inside = grid(x, y, unit, 0, false);
     const double wide = at_x(x, 1) - at_x(x, 0);
     const std::size_t every = std::max<std::size_t>(1, std::size_t(std::ceil(18 / wide)));
     for (std::size_t i = 0; i < values.size(); ++i) {
@@ -158,17 +160,17 @@ std::string histogram(const std::string& title, const std::vector<Series>& group
 }
 
 std::string map(const std::string& title, const std::vector<Point>& points, const std::vector<std::string>& groups) {
+    constexpr double kWide = 720, kHigh = 480;
     Axis x, y;
     for (const Point& p : points) x.add(p.x), y.add(p.y);
     x.finish(), y.finish();
     std::string inside, keys;
     for (const Point& p : points)
-        inside +=
-            fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2\" fill=\"{}\" fill-opacity=\"0.75\"/>\n",
-                        kTop + x.share(p.x) * (kWidth - 2 * kTop), kTop + (1 - y.share(p.y)) * (kHeight - 2 * kTop),
-                        p.group < 0 ? kColours[0] : kGroups[std::size_t(p.group) % kGroups.size()]);
+        inside += fmt::format("<circle cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2\" fill=\"{}\" fill-opacity=\"0.75\"/>\n",
+                              kTop + x.share(p.x) * (kWide - 2 * kTop), kTop + (1 - y.share(p.y)) * (kHigh - 2 * kTop),
+                              p.group < 0 ? kColours[0] : kGroups[std::size_t(p.group) % kGroups.size()]);
     for (std::size_t g = 0; g < groups.size(); ++g) keys += key(kGroups[g % kGroups.size()], groups[g]);
-    return figure(title, inside, "<div class=\"about\">" + keys + "</div>\n");
+    return figure(title, inside, "<div class=\"about\">" + keys + "</div>\n", kWide, kHigh);
 }
 
 } // namespace elbo::tools::report

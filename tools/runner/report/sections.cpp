@@ -42,7 +42,8 @@ std::string time_text(double seconds) {
 std::string parameters_text(const core::PartChoice& p) {
     std::string out;
     for (const core::NamedValue& v : p.values)
-        out += fmt::format("{}{} {}", out.empty() ? "" : ", ", v.name, core::value_text(v.value));
+        if (const std::string value = core::value_text(v.value); !value.empty())
+            out += fmt::format("{}{} {}", out.empty() ? "" : ", ", v.name, value);
     return out;
 }
 
@@ -118,7 +119,7 @@ std::string curves(const RunRecord& record) {
         charts += line_chart(term, "epoch", lines);
     }
     for (const char* other : {"test_squared_error", "active_latents"})
-        if (has_column(record, other)) charts += line_chart(other, "epoch", {column_of(record, other, "")});
+        if (has_column(record, other)) charts += line_chart(other, "epoch", {column_of(record, other, "test")});
     return section(
         "Curves",
         "Means over the rows of an epoch. Training ones are of the steps themselves, while the weights moved.",

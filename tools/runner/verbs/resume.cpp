@@ -41,6 +41,7 @@ const VerbEntry entry({.order = 40,
                                   "stop after so many epochs without a smaller test loss, instead of the run's", true},
                                  {"jobs", "N", "of a sweep: runs side by side (default: one per processor)"},
                                  kThreads,
+                                 kQuiet,
                                  kJson},
                        .run = resume});
 

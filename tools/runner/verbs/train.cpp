@@ -6,6 +6,7 @@
 #include "ops/backend/backends.hpp"
 #include "ops/backend/threads.hpp"
 #include "ops/table.hpp"
+#include "tools/runner/foresight.hpp"
 #include "tools/runner/sweeping.hpp"
 #include "tools/runner/training.hpp"
 
@@ -39,17 +40,21 @@ int train(const Arguments& arguments, core::Registry& registry) {
     auto backend = ops::make_backend("dnnl", int(config.threads));
     // Everything that can be wrong with the parts and the data shows here, before a folder is made.
     std::string chosen;
+    std::vector<core::GivenSetting> all_given = given;
     const auto reconsider = [&](const core::Rows& rows) -> std::optional<core::RunConfig> {
         auto all = core::defaults_for(rows, config, given);
         if (all.empty()) return {};
         chosen = core::text_of(all);
         all.insert(all.end(), given.begin(), given.end());
         core::RunConfig other = core::resolve(all, registry);
+        all_given = all;
         other.threads = config.threads;
         return other;
     };
     core::Assembly assembly = core::assemble(config, registry, ops::table(), *backend, {}, core::tell_line, reconsider);
-    if (!chosen.empty()) core::tell(chosen);
+    if (!chosen.empty() && !arguments.has("quiet")) core::tell(chosen);
+    if (arguments.has("print-config")) return fmt::print("{}", config_with_origins(config, all_given)), 0;
+    if (arguments.has("dry-run")) return print_dry_run(arguments, config, assembly), 0;
     const fs::path folder = arguments.value("out") ? fs::path(*arguments.value("out")) : free_folder(config);
     core::Run run = core::Run::create(folder, config, arguments.has("overwrite"));
     try {
@@ -69,6 +74,9 @@ const VerbEntry entry({.order = 30,
                        .flags = {{"config", "FILE", "settings from a config.toml; flags win"},
                                  {"out", "RUN", "the run folder (default: runs/MODEL-DATA-N)"},
                                  {"overwrite", "", "replace a run that is there"},
+                                 {"print-config", "", "print every setting with where it came from, and train nothing"},
+                                 {"dry-run", "", "print tensors, memory, FLOPs and the time to expect; write nothing"},
+                                 kQuiet,
                                  {"sweep", "KEY=VALUES",
                                   "one run for each value of a setting: latent=8,16; a semicolon between values that "
                                   "have commas: encoder.hidden=400,400;200; a range to draw from with --random: "
