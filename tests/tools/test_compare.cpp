@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "core/files/lock.hpp"
 #include "tests/bench/command.hpp"
 
 using namespace elbo::test;
@@ -118,6 +119,8 @@ TEST_CASE("compare: a run without finished epochs is listed as such, and one tha
     CHECK(o.out.find("no finished epoch") != std::string::npos);
     CHECK(o.out.find("0/3") != std::string::npos);
     CHECK(t.compared({"a", "new"})["runs"][1]["best"].is_null());
+    const elbo::core::FileLock held(t.path / "new/lock", "train");
+    CHECK(t.compared({"a", "new"})["runs"][1]["state"] == "running, no finished epoch");
 }
 
 TEST_CASE("compare --csv: a line per run, texts with commas between marks") {

@@ -125,7 +125,11 @@ std::vector<std::pair<std::string, std::optional<double>>> terms_of(const RunRec
     return out;
 }
 
+// As short as the lines of training have them.
 std::string heading_of(std::string name) {
+    for (const auto& [full, brief] : {std::pair{"reconstruction", "recon"}, std::pair{"negative_elbo", "-elbo"},
+                                      std::pair{"squared_error", "sq.err"}})
+        if (name == full) return brief;
     std::replace(name.begin(), name.end(), '_', ' ');
     return name;
 }
@@ -153,11 +157,11 @@ Comparison comparison_of(std::vector<RunRecord> runs) {
     c.keys = differing_keys(c.runs);
     const Comparable can = comparable(c);
     c.columns.push_back(column_of(c, "best_loss", "best loss", can.loss, best_loss));
-    c.columns.push_back(column_of(c, "best_epoch", "at epoch", false, best_epoch, 0));
+    c.columns.push_back(column_of(c, "best_epoch", "epoch", false, best_epoch, 0));
     add_terms(c, can);
     c.columns.push_back(column_of(c, "active_latents", "active", false, active_latents, 0));
     c.columns.push_back(column_of(c, "last_loss", "last loss", can.loss, last_loss));
-    c.columns.push_back(column_of(c, "trained_values", "trained values", true, trained_values, 0));
+    c.columns.push_back(column_of(c, "trained_values", "trained", true, trained_values, 0));
     c.columns.push_back(column_of(c, "seconds", "seconds", true, seconds, 1));
     return c;
 }
@@ -211,8 +215,8 @@ std::string text_of(const Comparison& c) {
             if (column.is_best(i)) return true;
         return false;
     });
-    out += fmt::format("\n{}losses and terms per row, of the {} rows\n", any_best ? "* the smallest; " : "",
-                       c.runs[0].split());
+    out += fmt::format("\n{}losses and terms per row, of the {} rows; trained: how many values\n",
+                       any_best ? "* the smallest; " : "", c.runs[0].split());
     if (c.runs.size() < 2) return out;
     if (c.keys.empty()) return out + "\nno setting differs\n";
     return out + "\nsettings that differ:\n" + settings_table(c).text();
