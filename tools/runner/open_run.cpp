@@ -46,6 +46,8 @@ void warn_of_changes(const core::Run& run, const core::Registry& registry) {
         }
 }
 
+} // namespace
+
 core::RunConfig stored_config(const core::Run& run, core::Registry& registry) {
     const auto settings = core::settings_of(core::read_config(run.config_file()));
     try {
@@ -56,8 +58,6 @@ core::RunConfig stored_config(const core::Run& run, core::Registry& registry) {
         throw;
     }
 }
-
-} // namespace
 
 namespace {
 

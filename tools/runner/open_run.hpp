@@ -21,6 +21,9 @@ struct OpenRun {
     const core::Rows& rows() const { return *assembly.rows; }
 };
 
+/// What config.toml says, with plugins that were named before on this machine. Throws as resolve.
+core::RunConfig stored_config(const core::Run& run, core::Registry& registry);
+
 /// The run that the operand names, with the weights of its newest checkpoint, or of its best one where the run keeps
 /// that; the run's own numbers that were given as flags (--threads, --epochs) win. Throws Error (data) without a
 /// checkpoint. To train on, it is always the newest, and there may be none.
