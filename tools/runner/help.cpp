@@ -37,22 +37,17 @@ std::string parameter_lines(const std::string& kind, const std::vector<core::Par
 }
 
 std::string help() {
-    std::string out =
-        "model-runner trains and uses autoencoders whose parts are plugins, chosen by name.\n\n"
-        "usage: model-runner VERB ...    model-runner VERB --help\n\n";
-    for (const Verb& v : verbs()) out += fmt::format("  {:<12} {:<10} {}\n", v.name, v.operand, v.summary);
-    out +=
-        "\nexamples:\n"
-        "  model-runner train vae --data fashion-mnist --prior vamp --out runs/first\n"
-        "  model-runner train vae --prior vamp --help       parameters of the chosen parts\n"
-        "  model-runner eval runs/first --json\n"
-        "\nEvery flag has a name in the environment: ELBO_ARG_OPTIMIZER__LR=0.01 is --optimizer.lr 0.01. Flags win "
-        "over\n"
-        "it, and it wins over --config.\n"
-        "\nResults go to standard output, everything else to standard error.\n"
-        "exit codes: 0 done, 1 failure, 2 usage, 3 data, 4 plugin, 5 diverged, 129/130/143 stopped by a signal after "
-        "saving\n";
-    return out;
+    std::string out = fmt::format("model-runner {}.\n\n", kAbout);
+    out += "usage: model-runner VERB ...    model-runner VERB --help\n\n";
+    for (const Verb& v : verbs())
+        if (!v.hidden) out += fmt::format("  {:<12} {:<10} {}\n", v.name, v.operand, v.summary);
+    out += "\nexamples:\n";
+    for (const Example& e : kExamples)
+        out += *e.about ? fmt::format("  {:<48} {}\n", e.line, e.about) : fmt::format("  {}\n", e.line);
+    out += fmt::format("\n{}\n\n{}\nexit codes: ", kEnvironment, kStreams);
+    for (const Example& code : kExitCodes)
+        out += fmt::format("{}{} {}", out.back() == ' ' ? "" : ", ", code.line, code.about);
+    return out + "\n";
 }
 
 namespace {
