@@ -17,6 +17,7 @@ json verified(const TrainedRun& t, int code = 0) {
     const Outcome o = runner({"verify", "run", "--json"}, t.path);
     INFO(o.text());
     REQUIRE(o.code == code);
+    CHECK(!o.has("going on from")); // nothing goes on
     return json::parse(o.out);
 }
 

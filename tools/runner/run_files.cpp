@@ -140,13 +140,16 @@ private:
         }
     }
 
+    // Any sound checkpoint has it. A damaged one is told where that file is checked.
     core::Scaler scaler_of_run() {
-        try {
-            const auto checkpoint = core::newest_checkpoint(run_);
-            return checkpoint ? checkpoint->scaler() : core::Scaler{};
-        } catch (const core::Error&) { // it is told where that file is checked
-            return {};
+        std::error_code status;
+        for (const auto& entry : fs::directory_iterator(folder_ / "checkpoints", status)) {
+            if (entry.path().extension() != ".safetensors") continue;
+            try {
+                return core::Checkpoint(entry.path()).scaler();
+            } catch (const core::Error&) {}
         }
+        return {};
     }
 
     void data(const core::Scaler& scaler) {
