@@ -10,6 +10,7 @@
 #include "core/base/error.hpp"
 #include "core/base/text.hpp"
 #include "core/host/named_plugins.hpp"
+#include "core/host/settings.hpp"
 
 namespace elbo::tools {
 
@@ -43,19 +44,22 @@ const Verb& find_verb(const std::string& word) {
         .note(fmt::format("verbs: {}", fmt::join(known, ", ")));
 }
 
-namespace {
-
-bool is_flag_somewhere(const std::string& flag) {
-    const auto& all = verbs();
-    return std::any_of(all.begin(), all.end(), [&](const Verb& v) {
-        return std::any_of(v.flags.begin(), v.flags.end(), [&](const Flag& f) { return f.name == flag && !f.of_run; });
-    });
-}
-
 std::string setting_key(const std::string& flag) {
     const auto dot = flag.find('.');
     if (dot == std::string::npos) return core::canonical_name(flag);
     return flag.substr(0, dot + 1) + core::canonical_name(flag.substr(dot + 1));
+}
+
+namespace {
+
+// What another verb is meant to be given, not a setting that someone mistyped.
+bool is_of_another_verb(const std::string& flag) {
+    for (const core::ParameterSpec& p : core::declared<core::RunConfig>())
+        if (p.name == core::canonical_name(flag)) return false;
+    const auto& all = verbs();
+    return std::any_of(all.begin(), all.end(), [&](const Verb& v) {
+        return std::any_of(v.flags.begin(), v.flags.end(), [&](const Flag& f) { return f.name == flag && !f.of_run; });
+    });
 }
 
 // The words of one verb by Boost.Program_options, without guessing abbreviations. Flags of settings are not known yet:
@@ -174,7 +178,7 @@ void add_environment(const Verb& verb, Arguments& out) {
             if (!out.has(flag)) out.flags[flag] = own->value.empty() ? std::vector<std::string>{} : std::vector{value};
         } else if (verb.takes_settings && (verb.roles.empty() || std::find(verb.roles.begin(), verb.roles.end(),
                                                                            dotted) != verb.roles.end())) {
-            if (!is_flag_somewhere(flag)) settings.push_back({setting_key(flag), value, origin});
+            if (!is_of_another_verb(flag)) settings.push_back({setting_key(flag), value, origin});
         }
     }
     out.settings.insert(out.settings.begin(), settings.begin(), settings.end());

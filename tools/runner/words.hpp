@@ -27,6 +27,9 @@ struct Arguments {
     std::optional<std::int64_t> number(const std::string& flag, std::int64_t least) const;
 };
 
+/// The key of a setting's flag: data.test-fraction -> data.test_fraction.
+std::string setting_key(const std::string& flag);
+
 /// Throws Error (usage) for an unknown verb, with the nearest.
 const Verb& find_verb(const std::string& word);
 
