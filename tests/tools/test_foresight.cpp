@@ -39,13 +39,17 @@ std::string line_of(const std::string& text, const std::string& section, const s
 
 } // namespace
 
-TEST_CASE("train --print-config: flags win over the environment, that over a file, that over defaults; nothing is made") {
+TEST_CASE(
+    "train --print-config: flags win over the environment, that over a file, that over defaults; nothing is made") {
     TempFolder t;
     put(t / "c.toml", "[run]\nlatent = 3\nbatch = 16\nepochs = 7\n[prior]\nname = \"laplace\"\n");
     const Outcome o = with_environment({"train", "vae", "--data", "shapes", "--data.count", "50", "--config", "c.toml",
                                         "--batch", "8", "--out", "run", "--print-config"},
-                                       t.path, {{"ELBO_ARG_BATCH", "9"}, {"ELBO_ARG_EPOCHS", "5"},
-                                                {"ELBO_ARG_OPTIMIZER__LR", "0.25"}, {"ELBO_ARG_DATA__TEST_COUNT", "4"}});
+                                       t.path,
+                                       {{"ELBO_ARG_BATCH", "9"},
+                                        {"ELBO_ARG_EPOCHS", "5"},
+                                        {"ELBO_ARG_OPTIMIZER__LR", "0.25"},
+                                        {"ELBO_ARG_DATA__TEST_COUNT", "4"}});
     REQUIRE(o.code == 0);
     CHECK(line_of(o.out, "run", "batch").ends_with("# --batch"));
     CHECK(line_of(o.out, "run", "batch").starts_with("batch = 8 "));
@@ -74,12 +78,27 @@ TEST_CASE("environment: a mistyped setting is refused by its name, another verb'
 
 TEST_CASE("train --dry-run: tensors, memory, FLOPs and time, and nothing is written") {
     TempFolder t;
-    const std::vector<std::string> words{"train", "vae", "--data", "shapes", "--data.count", "64", "--encoder.hidden",
-                                         "8",     "--decoder.hidden", "8", "--latent", "2", "--threads", "1", "--out",
-                                         "run",   "--dry-run"};
+    const std::vector<std::string> words{"train",
+                                         "vae",
+                                         "--data",
+                                         "shapes",
+                                         "--data.count",
+                                         "64",
+                                         "--encoder.hidden",
+                                         "8",
+                                         "--decoder.hidden",
+                                         "8",
+                                         "--latent",
+                                         "2",
+                                         "--threads",
+                                         "1",
+                                         "--out",
+                                         "run",
+                                         "--dry-run"};
     const Outcome o = runner(words, t.path);
     REQUIRE(o.code == 0);
-    for (const char* piece : {"encoder.hidden0.weight", "[784, 8]", "6272", "trained values", "FLOPs", "per epoch of 1 steps"})
+    for (const char* piece :
+         {"encoder.hidden0.weight", "[784, 8]", "6272", "trained values", "FLOPs", "per epoch of 1 steps"})
         CHECK_MESSAGE(has(o.out, piece), piece << "\n" << o.out);
     auto with_json = words;
     with_json.push_back("--json");

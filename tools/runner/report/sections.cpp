@@ -335,7 +335,9 @@ std::string columns_of_table(Subject& s) {
             square += (a - mean) * (a - mean), error += (a - b) * (a - b);
         }
         names.push_back(std::to_string(k));
-        share.push_back(square > 0 ? 1 - error / square : 0);
+        // What is the same in all rows cannot be explained; what is far worse than the mean would hide all others.
+        const bool varies = square > 1e-6 * (1 + mean * mean) * double(x.rows);
+        share.push_back(varies ? std::max(1 - error / square, -1.0) : 0);
     }
     return section("Columns",
                    "What the reconstruction explains of each column's variance (R^2): 1 is all of it; 0 is no better "
