@@ -23,7 +23,9 @@ namespace {
 
 constexpr const char* kFolders[] = {"checkpoints", "pictures", "model"};
 // What a run makes; config.toml comes last, so that what is half deleted is still known for a run.
-constexpr const char* kFiles[] = {"metrics.csv", "log.txt", "run.json", "codes.npy", "scores.csv", "config.toml"};
+constexpr const char* kFiles[] = {"metrics.csv", "log.txt",     "run.json",   "codes.npy",
+                                  "scores.csv",  "report.html", "config.toml"};
+constexpr const char* kFurther = "tensorboard"; ///< a folder that is made where it is asked for
 constexpr const char* kLock = "lock";
 
 // With those above it. wanted: what an error is about, where that is another one.
@@ -56,7 +58,7 @@ bool is_stillborn(const fs::path& folder) {
     std::error_code status;
     for (const auto& entry : fs::directory_iterator(folder, status)) {
         const std::string name = entry.path().filename().string();
-        const bool ours = name == kLock || name.find(".tmp-") != std::string::npos ||
+        const bool ours = name == kLock || name == kFurther || name.find(".tmp-") != std::string::npos ||
                           std::find(std::begin(kFolders), std::end(kFolders), name) != std::end(kFolders) ||
                           std::find(std::begin(kFiles), std::end(kFiles), name) != std::end(kFiles);
         if (!ours) return false;
@@ -108,6 +110,7 @@ Run Run::create(const fs::path& folder, const RunConfig& config, bool overwrite)
     make_folder(target);
     run.lock("train");
     for (const char* part : kFolders) fs::remove_all(target / part, status);
+    fs::remove_all(target / kFurther, status);
     for (const char* file : kFiles)
         if (std::string_view(file) != "config.toml") delete_file(target / file);
     run.fill(config);

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "core/files/system.hpp"
 #include "core/run/trainer.hpp"
@@ -13,6 +14,7 @@
 #include "tools/runner/console.hpp"
 #include "tools/runner/drawing.hpp"
 #include "tools/runner/results.hpp"
+#include "tools/runner/tensorboard.hpp"
 
 namespace elbo::tools {
 
@@ -85,7 +87,10 @@ int train_on(const Arguments& arguments, OpenRun& open) {
     introduce(open, console);
     catch_signals();
     ops::settle_team();
-    core::Trainer trainer(open.run, open.config, open.session(), open.rows(), console, stop_signal);
+    std::optional<TensorBoard> board;
+    if (arguments.has("tensorboard")) board.emplace(console, open.run, open.session(), open.progress.step);
+    core::Watcher& watcher = board ? static_cast<core::Watcher&>(*board) : console;
+    core::Trainer trainer(open.run, open.config, open.session(), open.rows(), watcher, stop_signal);
     const core::TrainingResult result = trainer.train(open.progress);
     if (result.stopped) {
         console.note(fmt::format("stopped after step {}, saved; go on with: model-runner resume {}",
@@ -93,6 +98,7 @@ int train_on(const Arguments& arguments, OpenRun& open) {
         return 128 + stop_signal.load();
     }
     draw_pictures(open.run, open.session(), open.rows());
+    if (board) board->pictures();
     print_trained(arguments, open, result.progress, result.epoch);
     return 0;
 }

@@ -42,6 +42,7 @@ const VerbEntry entry({.order = 40,
                                  {"jobs", "N", "of a sweep: runs side by side (default: one per processor)"},
                                  kThreads,
                                  kQuiet,
+                                 kTensorBoard,
                                  kJson},
                        .run = resume});
 

@@ -77,6 +77,7 @@ const VerbEntry entry({.order = 30,
                                  {"print-config", "", "print every setting with where it came from, and train nothing"},
                                  {"dry-run", "", "print tensors, memory, FLOPs and the time to expect; write nothing"},
                                  kQuiet,
+                                 kTensorBoard,
                                  {"sweep", "KEY=VALUES",
                                   "one run for each value of a setting: latent=8,16; a semicolon between values that "
                                   "have commas: encoder.hidden=400,400;200; a range to draw from with --random: "
