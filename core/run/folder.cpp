@@ -141,7 +141,29 @@ Run Run::open(const fs::path& folder) {
         throw e.note("`model-runner train` makes one");
     }
     refuse_links(folder);
-    return Run(folder);
+    Run run(folder);
+    run.refuse_newer();
+    return run;
+}
+
+// What a later version writes may mean something else here.
+void Run::refuse_newer() const {
+    std::string made_by;
+    try {
+        made_by = info("elbo");
+    } catch (const Error&) { // a damaged run.json is told of where it is needed
+        return;
+    }
+    const auto numbers = [](const std::string& version) {
+        std::vector<std::int64_t> out;
+        for (const std::string& piece : pieces(version, '.'))
+            out.push_back(parse_number<std::int64_t>(piece).value_or(0));
+        return out;
+    };
+    if (numbers(made_by) <= numbers(ELBO_VERSION)) return;
+    throw Error(Exit::data, fmt::format("this run was made by elbo {}, and this is elbo {}", made_by, ELBO_VERSION),
+                folder_.string())
+        .note("use that version, or a later one");
 }
 
 void Run::lock(const std::string& what_for) {

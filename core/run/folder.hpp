@@ -32,7 +32,8 @@ public:
     /// there already and not empty, unless `overwrite`, which empties it if it holds a run; that of a run which was
     /// killed before it began is taken.
     static Run create(const std::filesystem::path& folder, const RunConfig& config, bool overwrite);
-    /// An existing one. Throws Error (data) when it is not a run, or when a link in it leads elsewhere.
+    /// An existing one. Throws Error (data) when it is not a run, when a link in it leads elsewhere, or when a later
+    /// version made it.
     static Run open(const std::filesystem::path& folder);
     /// Takes the lock, and sweeps away what a killed process left half written. Throws Error (failure) naming the
     /// holder.
@@ -57,6 +58,7 @@ public:
 private:
     explicit Run(std::filesystem::path folder) : folder_(std::move(folder)) {}
     void fill(const RunConfig& config);
+    void refuse_newer() const;
     std::filesystem::path folder_;
     std::shared_ptr<FileLock> lock_;
 };

@@ -50,6 +50,18 @@ struct SmallDisk {
 
 } // namespace
 
+TEST_CASE("a run that a later version made is refused by every verb, with both versions") {
+    TrainedRun t;
+    std::string info = get(t / "run/run.json");
+    const auto at = info.find("\"elbo\": \"");
+    REQUIRE(at != std::string::npos);
+    const auto end = info.find('"', at + 9);
+    info.replace(at + 9, end - at - 9, "99.1.0");
+    put(t / "run/run.json", info);
+    for (const char* verb : {"eval", "resume", "sample", "compare", "report", "plan"})
+        check(t.path, {verb, "run"}, 3, {"made by elbo 99.1.0"});
+}
+
 TEST_CASE("train: a folder that holds a run is left alone unless --overwrite is given") {
     TrainedRun t;
     check(t.path, tiny_run("run"), 2,
