@@ -124,7 +124,7 @@ using KernelFn = void (*)(const KernelCall&);
 /// How an op runs.
 enum class Runs : std::uint8_t {
     elementwise, ///< tile by tile, fused with its neighbours: `tile`
-    row_sum,     ///< a sum; over trailing axes it can end a fused group, else `kernel`
+    row_sum,     ///< a sum; over trailing or leading axes it ends a fused group, else `kernel`
     kernel,      ///< whole tensors: `kernel`
     library,     ///< by a backend that claims it; by its reference where none does
     composite,   ///< as what it expands to, unless a backend keeps it whole

@@ -62,7 +62,7 @@ public:
 /// Something that runs in one go.
 struct Unit {
     enum class Kind : std::uint8_t {
-        group,  ///< elementwise nodes over one space, read and written tile by tile; row sums may end it
+        group,  ///< elementwise nodes over one space, read and written tile by tile; sums may end it
         claim,  ///< what a backend took: only the last node's value is seen outside
         kernel, ///< one node
     };
@@ -145,6 +145,10 @@ namespace freezing {
 PerNode<int> unit_of(const Program& program);
 /// The node whose memory a node shows: itself, or what it is a view of.
 NodeId source(const Program& program, NodeId id);
+/// Which axes of its operand a sum goes over, behind one another: the last ones, or the first ones (all of them count
+/// as these).
+enum class SummedAxes : std::uint8_t { trailing, leading, others };
+SummedAxes summed_axes(const Program& program, NodeId sum);
 /// Nodes outside the unit that it reads, each once.
 std::vector<NodeId> reads(const Program& program, const Unit& unit);
 } // namespace freezing

@@ -1,5 +1,5 @@
-// Runs a fused group: its nodes become a short list of instructions over tiles that stay in L1. A tile is loaded, goes
-// through all instructions, and what other units need is written; row sums are added up on the way.
+// Runs a fused group: a tile is loaded, goes through all instructions while it lies in L1, and what other units need is
+// written; sums are added up on the way.
 #pragma once
 
 #include <array>
@@ -8,6 +8,7 @@
 
 #include "core/base/memory.hpp"
 #include "core/graph/program.hpp"
+#include "ops/backend/tile_code.hpp"
 
 namespace elbo::ops {
 
@@ -26,73 +27,59 @@ struct Memory {
     }
 };
 
+/// An operand of which a part is at hand at a time: value `from` of the space and those after it lie at `at`.
+struct Part {
+    int operand = -1;
+    const float* at = nullptr;
+    std::int64_t from = 0;
+};
+
 class TileGroup {
 public:
     TileGroup(const core::Program& program, const core::Unit& unit, int threads);
     void run(const Memory& memory);
+    /// Values begin .. end of the space, on one thread of the team; of a group without sums.
+    void run_part(const Memory& memory, std::int64_t begin, std::int64_t end, int thread, const Part& part);
+    /// Number of the operand that a node is; -1 when it is none.
+    int operand(core::NodeId node) const;
+    /// Whether it sums, and so has to run whole.
+    bool sums() const { return !code_.row_sums.empty() || !code_.column_sums.empty(); }
+    /// Whether one of its values can be read from a Part.
+    bool dense(int operand) const { return code_.operands[std::size_t(operand)].dense; }
 
 private:
-    enum class From : std::uint8_t { reg, operand, immediate };
-    struct Source {
-        From from;
-        int index;
-    };
-    struct Instruction {
-        const core::Op* op;
-        core::TileFn tile;
-        int n_in;
-        Source in[3];
-        int reg;         ///< where the result goes
-        int direct = -1; ///< the store that receives it without a copy
-    };
-    /// A value in memory: how far to step along each collapsed dimension.
-    struct Stream {
-        core::Place place;
-        std::array<std::int64_t, core::kMaxRank> strides;
-        bool scalar;  ///< one value for all
-        bool dense;   ///< a value of its own for each of the space
-        bool compact; ///< and these without gaps
-    };
-    struct Store {
-        int reg;
-        Stream to;
-        bool late; ///< copied when the tile is done: it writes over an operand, or another store got the value directly
-    };
-    struct RowSum {
-        int reg;
-        core::Place place;
-    };
     /// What one thread needs while it works.
     struct Worker {
         std::vector<float*> registers, expanded; ///< scratch of each register and of each operand
+        std::vector<char> filled;                ///< of each operand: its expansion is that of every tile, and is there
         std::vector<float*> results;             ///< where each register's value of this tile lies
-        std::vector<double> partial;             ///< of each row sum
+        std::vector<double> row;                 ///< of each row sum: what has been added up
+        std::vector<float*> columns;             ///< of each column sum: a block of lanes
     };
 
-    void lower(const core::Program& program, const core::Unit& unit);
-    Stream stream_of(const core::Program& program, const core::Unit& unit, core::NodeId id) const;
-    void collapse(const core::Unit& unit);
-    void merge_products();
-    void choose_direct_stores();
-    void allocate_registers();
-    void process(const Memory& memory, std::int64_t begin, std::int64_t end, int thread);
-    void tile(Worker& w, const Memory& memory, std::int64_t at, std::int64_t n);
-    void expand(const float* base, const Stream& o, std::int64_t at, std::int64_t n, float* to) const;
-    std::int64_t offset(const Stream& s, std::int64_t at) const;
-    void fetch_ahead(const float* base, const Stream& s, std::int64_t at) const;
-    void add_rows(Worker& w, const Memory& memory, std::int64_t at, std::int64_t n);
+    void choose_pieces();
+    void make_workers();
+    std::int64_t step() const;
+    void process(const Memory& memory, std::int64_t begin, std::int64_t end, Worker& w, const Part& part);
+    void process_pieces(const Memory& memory, std::int64_t first, std::int64_t last, Worker& w);
+    void tile(Worker& w, const Memory& memory, std::int64_t at, std::int64_t n, const Part& part);
+    const float* expanded(Worker& w, std::size_t operand, const float* base, std::int64_t at, std::int64_t n) const;
+    void expand(const float* base, const TileCode::Stream& o, std::int64_t at, std::int64_t n, float* to) const;
+    std::int64_t offset(const TileCode::Stream& s, std::int64_t at) const;
+    void fetch_ahead(const float* base, const TileCode::Stream& s, std::int64_t at) const;
+    void add_rows(Worker& w, const Memory& memory, const float* const* operand, std::int64_t at, std::int64_t n);
+    void add_columns(Worker& w, const float* const* operand, std::int64_t at, std::int64_t n);
+    void fold_columns(Worker& w, std::int64_t piece);
+    void finish_columns(const Memory& memory);
 
-    std::vector<Instruction> code_;
-    std::vector<Stream> operands_;
-    std::vector<float> immediates_;
-    std::vector<Store> stores_;
-    std::vector<RowSum> sums_;
-    std::vector<std::int64_t> dims_; ///< collapsed
-    std::int64_t total_ = 0, run_ = 1, row_ = 1;
-    int registers_ = 0, threads_ = 1;
+    TileCode code_;
+    int threads_ = 1;
     bool parallel_ = false;
-    core::AlignedFloats scratch_; ///< per thread: registers, then expanded operands
-    std::int64_t scratch_per_thread_ = 0;
+    std::int64_t piece_ = 1, pieces_ = 1; ///< values that one thread takes at a time, whatever the number of threads
+    std::int64_t lanes_ = 0;              ///< of a block of column sums: a multiple of the columns
+    std::int64_t fold_ = 0;               ///< values after which lanes go into f64
+    core::AlignedFloats scratch_;         ///< per thread: registers, expanded operands, column sums
+    std::vector<double> partial_;         ///< of each column sum: [pieces, columns]
     std::vector<Worker> workers_;
 };
 

@@ -150,7 +150,7 @@ struct BernoulliNll : Binary<BernoulliNll> {
     static constexpr auto formula = "log(1 + exp(l)) - l x";
     static HWY_INLINE auto simd(auto d, auto l, auto x) {
         const auto certain = hn::NegMulAdd(l, x, hn::Max(l, hn::Zero(d)));
-        return KeepNan(d, l, hn::Add(certain, SafeSoftplus(d, hn::Neg(hn::Abs(l)))));
+        return KeepNan(d, l, hn::Add(certain, Log1pOfFraction(d, ExpOfMinusAbs(d, l))));
     }
     static double f(double l, double x) {
         return std::isnan(l) ? l : std::max(l, 0.0) - l * x + std::log1p(std::exp(-std::fabs(l)));

@@ -72,16 +72,30 @@ HWY_INLINE V SafeSigmoid(D d, V x) {
     return hn::Div(one, hn::Add(one, SafeExp(d, hn::Neg(x))));
 }
 
-// Both sides from e = exp(-|x|), which lies in (0, 1] and needs no range check.
+/// y at + c for each c, from the highest power down.
+template <class D, class V, class... C>
+HWY_INLINE V Polynomial(D d, V at, V y, C... c) {
+    ((y = hn::MulAdd(y, at, hn::Set(d, c))), ...);
+    return y;
+}
+
+// e in [0, 1]: e times a minimax polynomial for log(1 + e) / e, good to 2 ulp.
+template <class D, class V>
+HWY_INLINE V Log1pOfFraction(D d, V e) {
+    return hn::Mul(e,
+                   Polynomial(d, e, hn::Set(d, -3.24402284e-3f), 1.98514555e-2f, -5.69595248e-2f, 1.06036551e-1f,
+                              -1.53055936e-1f, 1.96759403e-1f, -2.49541342e-1f, 3.33299637e-1f, -4.99999017e-1f, 1.f));
+}
+
+// exp(-|x|), which lies in (0, 1] and needs no range check.
+template <class D, class V>
+HWY_INLINE V ExpOfMinusAbs(D d, V x) {
+    return hn::Exp(d, hn::Max(hn::Neg(hn::Abs(x)), hn::Set(d, -87.f)));
+}
+
 template <class D, class V>
 HWY_INLINE V SafeSoftplus(D d, V x) {
-    const V e = hn::Exp(d, hn::Max(hn::Neg(hn::Abs(x)), hn::Set(d, -87.f)));
-    const V one = hn::Set(d, 1.f);
-    const V u = hn::Add(one, e);
-    const V small = hn::Sub(u, one);
-    const auto tiny = hn::Eq(small, hn::Zero(d));
-    const V log1p = hn::IfThenElse(tiny, e, hn::Mul(hn::Log(d, u), hn::Div(e, hn::IfThenElse(tiny, one, small))));
-    return KeepNan(d, x, hn::Add(hn::Max(x, hn::Zero(d)), log1p));
+    return KeepNan(d, x, hn::Add(hn::Max(x, hn::Zero(d)), Log1pOfFraction(d, ExpOfMinusAbs(d, x))));
 }
 
 // -expm1(-2|x|) / (2 + expm1(-2|x|)) with the sign of x.

@@ -187,14 +187,14 @@ private:
         if (p_.runs(unit.nodes[0]) == Runs::assign) complain("unit {}: a kernel assigns", u);
     }
 
-    // Elementwise nodes of one size, sums of them to the same rows, assignments of that size; nothing reads what is
-    // only there when the group is done.
+    // Elementwise nodes of one size, sums of values of that size to the same rows and to the same columns, assignments
+    // of that size; nothing reads what is only there when the group is done.
     void check_group(int u) {
         const Unit& unit = p_.units[std::size_t(u)];
         if (unit.nodes.size() > core::freezing::kMostNodesInGroup)
             complain("unit {}: a group of {} nodes", u, unit.nodes.size());
         std::set<NodeId> before;
-        std::int64_t sums = -1;
+        std::map<bool, std::int64_t> sums; // over the last axes, or over the first
         for (NodeId id : unit.nodes) {
             const core::ProgramNode& n = p_.node(id);
             const bool row_sum = n.op->runs == Runs::row_sum;
@@ -205,10 +205,11 @@ private:
             }
             before.insert(id);
             if (row_sum) {
-                if (sums >= 0 && sums != n.dims.numel()) complain("unit {}: sums over different rows", u);
-                sums = n.dims.numel();
-                if (!within(unit, n.inputs[0]) || !(p_.dims(n.inputs[0]) == unit.space) || !trailing(id))
-                    complain("unit {}: node {} is no sum over the ends of its group's rows", u, id);
+                const bool first = summed_at_an_end(id, true), last = summed_at_an_end(id, false);
+                if (!(first || last) || !(p_.dims(n.inputs[0]) == unit.space))
+                    complain("unit {}: node {} is no sum over the first or the last axes of its group", u, id);
+                const auto [it, fresh] = sums.emplace(!first, n.dims.numel());
+                if (it->second != n.dims.numel()) complain("unit {}: sums over different rows", u);
                 continue;
             }
             if (n.op->runs != Runs::elementwise && n.op->runs != Runs::assign && n.op->runs != Runs::constant)
@@ -217,13 +218,13 @@ private:
         }
     }
 
-    bool trailing(NodeId id) const {
+    bool summed_at_an_end(NodeId id, bool at_first) const {
         const core::Dims in = p_.dims(p_.node(id).inputs[0]);
         const core::Dims& axes = core::Attributes(p_.node(id).attributes).integers("axes");
         std::set<std::int64_t> summed;
         for (int i = 0; i < axes.rank; ++i) summed.insert(axes[i] < 0 ? axes[i] + in.rank : axes[i]);
         for (int i = 0; i < int(summed.size()); ++i)
-            if (!summed.count(in.rank - 1 - i)) return false;
+            if (!summed.count(at_first ? i : in.rank - 1 - i)) return false;
         return true;
     }
 

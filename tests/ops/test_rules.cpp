@@ -234,6 +234,29 @@ TEST_CASE("groups: sums of one value over different axes, and of values that onl
                sum_keep(y * z, {-1, -2}), sum(sum(z, {2}) * 2.0, {1})});
 }
 
+TEST_CASE(
+    "groups: sums over the first axes, over the last ones and over all are taken in one pass, of sizes at the edges") {
+    const Dims sizes[] = {{1, 1},     {3, 1},     {1, 5},         {130, 784},  {97, 3}, {700, 1, 3},
+                          {5000, 16}, {3, 20000}, {40, 7, 5, 32}, {1025, 513}, {66000}, {2, 3, 4}};
+    for (const Dims& d : sizes) {
+        CAPTURE(d.text());
+        Law law;
+        std::vector<std::int64_t> first, last;
+        for (int i = 0; i + 1 < d.rank; ++i) first.push_back(i), last.push_back(i + 1);
+        Var x = law.input("x", d), y = x * 0.5 + 1.0, z = square(y);
+        const auto p = law.check({sum(x, first), sum(y, first), sum_keep(z, last), sum(z, first), y});
+        if (d.rank > 1 && d.numel() > 1) CHECK(p->units.size() == 1);
+        law.check({sum_all(x), sum_all(y), sum(z, last)});
+    }
+}
+
+TEST_CASE("groups: a sum of an operand that the group writes over is of the operand") {
+    Law law;
+    Var drawn = max_over(law.input("x", {5, 300, 2}), {2}); // by a kernel: a value in the slab
+    const auto p = law.check({cos(drawn), sum(drawn, {0}), sum_rows(drawn)});
+    CHECK(p->units.size() == 2);
+}
+
 TEST_CASE("groups: a value that is summed is there until the end, whatever is computed after its last reader") {
     for (std::int64_t width : {7, 513}) {
         Law law;

@@ -64,6 +64,18 @@ NodeId source(const Program& program, NodeId id) {
     return id;
 }
 
+SummedAxes summed_axes(const Program& program, NodeId sum) {
+    const Dims& axes = Attributes(program.node(sum).attributes).integers("axes");
+    const int rank = program.dims(program.node(sum).inputs[0]).rank;
+    std::array<bool, kMaxRank> is{};
+    for (int i = 0; i < axes.rank; ++i) is[std::size_t(axes[i] < 0 ? axes[i] + rank : axes[i])] = true;
+    int first = 0, last = 0;
+    while (first < rank && is[std::size_t(first)]) ++first;
+    while (last < rank && is[std::size_t(rank - 1 - last)]) ++last;
+    if (axes.rank == 0) return SummedAxes::others;
+    return first == axes.rank ? SummedAxes::leading : last == axes.rank ? SummedAxes::trailing : SummedAxes::others;
+}
+
 std::vector<NodeId> reads(const Program& program, const Unit& unit) {
     if (unit.kind == Unit::Kind::claim) {
         std::vector<NodeId> out;

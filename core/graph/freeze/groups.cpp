@@ -105,9 +105,10 @@ private:
             if (must_be_filled(id)) new_unit(id, Unit::Kind::group, 1);
             return;
         }
-        if (enabled_ && runs == Runs::row_sum && join_as_row_sum(id)) return;
+        const bool sum = enabled_ && ends_a_group(id);
+        if (sum && join_as_sum(id)) return;
         if (enabled_ && groups(id) && join_group(id)) return;
-        new_unit(id, groups(id) ? Unit::Kind::group : Unit::Kind::kernel,
+        new_unit(id, sum || groups(id) ? Unit::Kind::group : Unit::Kind::kernel,
                  std::max(lowest_level(p_.node(id).inputs), floor_[id]));
     }
 
@@ -125,11 +126,14 @@ private:
         Unit u;
         u.kind = kind;
         u.level = level;
-        if (kind == Unit::Kind::group) u.space = p_.dims(id);
+        if (kind == Unit::Kind::group) u.space = space_of(id);
         p_.units.push_back(std::move(u));
         join(id, int(p_.units.size() - 1));
-        if (kind == Unit::Kind::group) open_[{level, p_.dims(id)}] = unit_[id];
+        if (kind == Unit::Kind::group) open_[{level, space_of(id)}] = unit_[id];
     }
+
+    /// What a group that begins with a node goes through: a sum's operand.
+    const Dims& space_of(NodeId id) const { return p_.dims(p_.runs(id) == Runs::row_sum ? p_.node(id).inputs[0] : id); }
 
     void join(NodeId id, int u) {
         unit(u).nodes.push_back(id);
@@ -137,29 +141,29 @@ private:
         if (updates_.held(id)) begun_[updates_.update(id)] = u;
     }
 
-    // A sum over trailing axes of a group's value is taken while its tiles are at hand.
-    bool join_as_row_sum(NodeId id) {
+    bool ends_a_group(NodeId id) const {
+        return p_.runs(id) == Runs::row_sum && space_of(id).numel() > 0 && summed_axes(p_, id) != SummedAxes::others;
+    }
+
+    // A sum of a group's value is taken while its tiles are at hand, or beside a group that reads the same value.
+    bool join_as_sum(NodeId id) {
         const NodeId in = p_.node(id).inputs[0];
         const int u = unit_[in];
-        if (u < 0 || unit(u).kind != Unit::Kind::group || p_.dims(in).numel() == 0) return false;
-        if (!(unit(u).space == p_.dims(in)) || unit(u).nodes.size() >= kMostNodesInGroup) return false;
-        if (p_.runs(in) == Runs::row_sum || p_.runs(in) == Runs::assign || !sums_trailing_axes(id)) return false;
-        for (NodeId other : unit(u).nodes) // all sums of a group end at the same rows
-            if (p_.runs(other) == Runs::row_sum && p_.dims(other).numel() != p_.dims(id).numel()) return false;
-        join(id, u);
+        if (u >= 0 && p_.runs(in) == Runs::elementwise && sum_can_join(id, u)) return join(id, u), true;
+        const auto it = open_.find({lowest_level(p_.node(id).inputs), space_of(id)});
+        if (it == open_.end() || !sum_can_join(id, it->second) || !shares_an_operand(id, it->second)) return false;
+        join(id, it->second);
         return true;
     }
 
-    bool sums_trailing_axes(NodeId id) const {
-        const Dims& axes = Attributes(p_.node(id).attributes).integers("axes");
-        const int rank = p_.dims(p_.node(id).inputs[0]).rank;
-        int trailing = 0;
-        for (int i = rank - 1; i >= 0; --i, ++trailing) {
-            bool summed = false;
-            for (int a = 0; a < axes.rank; ++a) summed |= axes[a] == i || axes[a] + rank == i;
-            if (!summed) break;
-        }
-        return trailing == axes.rank && trailing < rank;
+    // All sums of a group over trailing axes end at the same rows, and those over leading axes leave the same columns.
+    bool sum_can_join(NodeId id, int u) const {
+        if (unit(u).kind != Unit::Kind::group || !(unit(u).space == space_of(id))) return false;
+        if (unit(u).nodes.size() >= kMostNodesInGroup) return false;
+        return std::none_of(unit(u).nodes.begin(), unit(u).nodes.end(), [&](NodeId other) {
+            return p_.runs(other) == Runs::row_sum && summed_axes(p_, other) == summed_axes(p_, id) &&
+                   p_.dims(other).numel() != p_.dims(id).numel();
+        });
     }
 
     bool can_join(NodeId id, int u) const {
