@@ -37,6 +37,12 @@ inline Shape halving_channels(const Shape& asked, const Shape& image, std::int64
     return out;
 }
 
+/// Channels at each size where the first layer may leave the image as large as it is.
+inline Shape stage_channels(const Shape& asked, Shape image, std::int64_t first, std::int64_t first_stride) {
+    if (first_stride == 1) image[0] *= 2, image[1] *= 2; // one size more: the image's own
+    return halving_channels(asked, image, first);
+}
+
 /// Height and width before each of n halvings, and after the last.
 inline std::vector<Shape> halved_sizes(const Shape& image, std::size_t n) {
     std::vector<Shape> out{{image[0], image[1]}};
@@ -66,41 +72,57 @@ inline Var raw_of_image(Var y) {
     return flatten(transpose(reshape(y, {s[0], s[1] * s[2], per_value, image[2]}), {0, 2, 1, 3}));
 }
 
-/// Residual blocks between halvings (He et al. 2016), before activation: h <- h + conv(act(norm(conv(act(norm(h)))))).
+/// Residual blocks between halvings. Norm and activation come before each convolution, and the sum is left as it is:
+/// h <- h + conv(act(norm(conv(act(norm(h)))))); or after, and the sum is activated:
+/// h <- act(h + norm(conv(act(norm(conv(h)))))).
 struct ResidualBlocks {
     std::int64_t blocks = 2, squeeze = 0;
-    std::string activation = "relu", norm = "batch", init = "he_uniform";
+    std::string activation = "relu", norm = "batch", order = "before", init = "he_uniform";
     void parameters(auto& p) {
         p("blocks", blocks, "residual blocks per size of the image", within(0, 64));
         p("squeeze_excite", squeeze,
           "each block's channels are weighed by their means, through a layer of 1 / this as many (Hu et al. 2018); 0: "
           "not",
           within(0, 1 << 10));
-        p("activation", activation, "before every convolution", one_of(kActivations));
+        p("activation", activation, "at every convolution", one_of(kActivations));
         p("norm", norm, "before every activation: over the batch, the channels, or groups of them",
           one_of(kNormalisations));
+        p("order", order,
+          "norm and activation before each convolution (He et al. 2016, Identity Mappings), or after it and after the "
+          "sum (He et al. 2016, Deep Residual Learning)",
+          one_of("before|after"));
         p("init", init, "how weights start", one_of(kInitialisers));
     }
 
-    Var activated(Var h, const std::string& name) const {
-        return elbo::activation(activation, normalised(norm, h, name + "_norm"));
-    }
-    /// The blocks of one size; each one's last layer starts small, so that depth changes little at first.
+    /// What follows the blocks of one size: with `order` after, they end activated.
+    Var activated(Var h, const std::string& name) const { return order == "after" ? h : norm_act(h, name); }
+    /// The blocks of one size. With `order` before, each one's last layer starts small: depth changes little at first.
     Var operator()(Var h, const std::string& stage) const {
-        const std::int64_t c = shape(h)[3];
         for (std::int64_t i = 0; i < blocks; ++i) {
             const std::string name = stage + "_block" + std::to_string(i);
-            Var r = convolution(activated(h, name + "_a"), c, 3, 1, name + "_a", initialiser(init));
-            Init last = initialiser(init);
-            last.a = 0.1;
-            r = convolution(activated(r, name + "_b"), c, 3, 1, name + "_b", last);
+            Var r = order == "after" ? normalised_after(h, name) : activated_before(h, name);
             if (squeeze > 0) r = r * gate(r, name);
-            h = h + r;
+            h = order == "after" ? elbo::activation(activation, h + r) : h + r;
         }
         return h;
     }
 
 private:
+    Var norm_act(Var h, const std::string& name) const {
+        return elbo::activation(activation, normalised(norm, h, name + "_norm"));
+    }
+    Var activated_before(Var h, const std::string& name) const {
+        const std::int64_t c = shape(h)[3];
+        Var r = convolution(norm_act(h, name + "_a"), c, 3, 1, name + "_a", initialiser(init));
+        Init last = initialiser(init);
+        last.a = 0.1;
+        return convolution(norm_act(r, name + "_b"), c, 3, 1, name + "_b", last);
+    }
+    Var normalised_after(Var h, const std::string& name) const {
+        const std::int64_t c = shape(h)[3];
+        Var r = norm_act(convolution(h, c, 3, 1, name + "_a", initialiser(init)), name + "_a");
+        return normalised(norm, convolution(r, c, 3, 1, name + "_b", initialiser(init)), name + "_b_norm");
+    }
     /// [B, 1, 1, C]
     Var gate(Var r, const std::string& name) const {
         const Shape s = shape(r);
