@@ -1,155 +1,204 @@
-// elbo-bench: the training step of a standard workload on random rows that lie in memory, as the PyTorch peers measure
-// it: whole steps (forward, backward, Adam), median over a given time after warm-up.
+// elbo-bench: training steps or reconstructions of a standard workload on random rows that lie in memory, as the
+// peers' scripts measure them; or what the machine can do at most. Compared with the peers by tools/bench/compare.
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <boost/program_options.hpp>
 #include <cmath>
-#include <map>
 #include <nlohmann/json.hpp>
 
 #include "core/base/error.hpp"
-#include "core/base/machine.hpp"
-#include "core/base/philox.hpp"
-#include "core/host/registry.hpp"
-#include "core/run/session.hpp"
 #include "ops/backend/backends.hpp"
 #include "ops/backend/threads.hpp"
-#include "ops/table.hpp"
+#include "tools/bench/limits.hpp"
+#include "tools/bench/measure.hpp"
 
 namespace {
 
-using namespace elbo::core;
+using namespace elbo;
+using Json = nlohmann::ordered_json;
 namespace po = boost::program_options;
 
-/// The peers' models: encoder, decoder, their parameters, and the size of the code.
-struct Workload {
-    const char *encoder, *decoder;
-    std::vector<NamedValue> encoder_values, decoder_values;
-    std::int64_t latent;
+struct Asked {
+    std::string workload = "W1a";
+    std::vector<std::int64_t> batches; ///< as given; empty: the workload's own
+    int threads = 1;
+    bool inference = false, limit = false, json = false, help = false;
+    bench::Effort effort;
 };
-using Widths = std::vector<std::int64_t>;
-const std::map<std::string, Workload> kWorkloads{
-    {"mlp_vae", {"mlp", "mlp", {{"hidden", Widths{400}}}, {{"hidden", Widths{400}}}, 20}},
-    {"deep_mlp_vae", {"mlp", "mlp", {{"hidden", Widths{512, 512}}}, {{"hidden", Widths{512, 512}}}, 32}},
-    {"conv_vae", {"conv", "conv", {{"features", std::int64_t(0)}}, {{"features", std::int64_t(0)}}, 32}}};
-constexpr std::int64_t kValues = 784, kBatches = 8;
-constexpr int kWarmUp = 12;
 
-std::string workload_names(const char* between) {
-    std::string out;
-    for (const auto& [name, w] : kWorkloads) out += (out.empty() ? "" : between) + name;
+constexpr const char* kHelp =
+    "elbo-bench: training steps of a standard workload\n\n"
+    "  --workload <ID>                     W1a, ... (=W1a), or a net's name\n"
+    "  --batch <N>                         rows per step (=that of the id); with --inference several, 1,128\n"
+    "  --threads <N>                       (=1)\n"
+    "  --seconds <S>                       how long to measure, after as long to warm up at most (=5)\n"
+    "  --steps <N>                         measure exactly so many steps instead\n"
+    "  --warm-up <N>                       steps before, at most (=50)\n"
+    "  --inference                         codes and reconstructions instead of training steps\n"
+    "  --limit                             the machine's limits instead: products, and memory (a triad)\n"
+    "  --json                              one line of JSON\n\n";
+
+void print_help() {
+    fmt::print("{}", kHelp);
+    for (const bench::Workload& w : bench::workloads())
+        fmt::print("  {:<5} {:<14} batch {:>4}   {}\n", w.id, w.net->name, w.batch, w.net->about);
+}
+
+std::vector<std::int64_t> batches_of(const std::string& text) {
+    std::vector<std::int64_t> out;
+    for (std::size_t at = 0; at <= text.size();) {
+        const std::size_t end = std::min(text.find(',', at), text.size());
+        const std::string one = text.substr(at, end - at);
+        if (one.empty() || one.size() > 9 || one.find_first_not_of("0123456789") != std::string::npos ||
+            std::stoll(one) < 1)
+            throw core::Error(core::Exit::usage, fmt::format("--batch: '{}' is not a number of rows", one));
+        out.push_back(std::stoll(one));
+        at = end + 1;
+    }
     return out;
 }
 
-std::vector<std::unique_ptr<Part>> parts_of(const Workload& w, Registry& registry) {
-    const std::vector<std::tuple<const char*, const char*, std::vector<NamedValue>>> all{
-        {"model", "vae", {}},
-        {"encoder", w.encoder, w.encoder_values},
-        {"posterior", "diagonal_gaussian", {}},
-        {"prior", "standard_normal", {}},
-        {"decoder", w.decoder, w.decoder_values},
-        {"likelihood", "bernoulli", {}},
-        {"optimizer", "adam", {}}};
-    std::vector<std::unique_ptr<Part>> parts;
-    for (const auto& [kind, name, values] : all)
-        parts.push_back(std::make_unique<Part>(registry.find(kind, name), values));
-    return parts;
-}
-
-int run(int argc, char** argv) {
+Asked asked_of(int argc, char** argv) {
+    Asked a;
+    std::string batch;
     po::options_description flags("elbo-bench");
-    std::string workload;
-    std::int64_t batch = 128;
-    int threads = 1;
-    double seconds = 5;
-    flags.add_options()("help", "this text")("json", "one line of JSON")(
-        "workload", po::value(&workload)->default_value("mlp_vae"), "which")(
-        "batch", po::value(&batch)->default_value(128), "rows per step")(
-        "threads", po::value(&threads)->default_value(1), "of the compute team")(
-        "seconds", po::value(&seconds)->default_value(5), "how long to measure");
-    po::variables_map given;
+    flags.add_options()("help", po::bool_switch(&a.help))("json", po::bool_switch(&a.json))(
+        "inference", po::bool_switch(&a.inference))("limit", po::bool_switch(&a.limit))(
+        "workload", po::value(&a.workload))("batch", po::value(&batch))("threads", po::value(&a.threads))(
+        "seconds", po::value(&a.effort.seconds))("steps", po::value(&a.effort.steps))("warm-up",
+                                                                                      po::value(&a.effort.warm_up));
     using namespace po::command_line_style;
+    po::variables_map given;
     po::store(po::command_line_parser(argc, argv)
                   .options(flags)
                   .style(allow_long | long_allow_adjacent | long_allow_next)
                   .run(),
               given);
     po::notify(given);
-    if (given.count("help")) {
-        fmt::print(
-            "elbo-bench: training steps of a standard workload\n\n"
-            "  --workload <NAME>                   {} (=mlp_vae)\n  --batch <N>                         (=128)\n"
-            "  --threads <N>                       (=1)\n  --seconds <S>                       (=5)\n"
-            "  --json                              one line of JSON\n",
-            workload_names(", "));
+    if (given.count("batch")) a.batches = batches_of(batch);
+    if (a.threads < 1 || !(a.effort.seconds > 0))
+        throw core::Error(core::Exit::usage, "--threads and --seconds must be above 0");
+    if (a.effort.steps < 0 || a.effort.warm_up < 0)
+        throw core::Error(core::Exit::usage, "--steps and --warm-up must not be below 0");
+    if (a.batches.size() > 1 && !a.inference)
+        throw core::Error(core::Exit::usage, "--batch: several batches are for --inference only");
+    if (a.inference && a.limit) throw core::Error(core::Exit::usage, "--inference and --limit exclude each other");
+    return a;
+}
+
+double rounded(double x, int digits = 3) {
+    const double unit = std::pow(10, digits);
+    return std::round(x * unit) / unit;
+}
+
+Json head(const Asked& a) {
+    return {{"program", "elbo " ELBO_VERSION ", " + ops::backend_description()}, {"threads", a.threads}};
+}
+
+Json about(const Asked& a, const bench::Workload& w, const char* mode) {
+    Json j = head(a);
+    j["workload"] = w.net->name;
+    j["id"] = w.id.empty() ? Json() : Json(w.id);
+    j["batch"] = w.batch;
+    j["dtype"] = "f32";
+    j["mode"] = mode;
+    return j;
+}
+
+void add_times(Json& j, const bench::Times& t, std::int64_t rows) {
+    j["steps"] = t.sorted.size();
+    j["median_ms"] = rounded(1e3 * t.median());
+    j["p90_ms"] = rounded(1e3 * t.at(0.9));
+    j["best_ms"] = rounded(1e3 * t.sorted[0]);
+    j["rows_per_s"] = std::round(double(rows) / t.median());
+}
+
+constexpr double kMib = 1 << 20;
+
+Json training(const Asked& a, core::Backend& backend) {
+    const bench::Workload w = bench::find_workload(a.workload, a.batches.empty() ? 0 : a.batches[0]);
+    bench::Bench b(w, backend);
+    ops::settle_team();
+    const bench::Training t = bench::train(b, a.effort);
+    const auto program = b.session().program("train", w.batch);
+    const double flops = bench::product_flops(*program);
+    Json j = about(a, w, "train");
+    add_times(j, t.times, w.batch);
+    j["gflop_per_step"] = rounded(1e-9 * flops, 6);
+    j["gflops"] = rounded(1e-9 * flops / t.times.median(), 1);
+    j["parameters"] = b.session().tensors().trained_values();
+    j["first_loss"] = rounded(t.first_loss);
+    j["loss"] = rounded(t.last_loss);
+    j["first_step_ms"] = rounded(1e3 * t.first_step_seconds, 0);
+    j["freeze_ms"] = rounded(1e3 * b.freeze_seconds(), 1);
+    j["slab_bytes"] = program->slab_bytes;
+    j["allocations_per_step"] = rounded(double(t.allocations.ours) / t.allocation_steps, 1);
+    j["dnnl_allocations_per_step"] = rounded(double(t.allocations.of_dnnl) / t.allocation_steps, 1);
+    j["rss_mib"] = rounded(bench::peak_bytes() / kMib, 1);
+    return j;
+}
+
+Json inference(const Asked& a, core::Backend& backend) {
+    const auto batches = a.batches.empty() ? std::vector<std::int64_t>{1, 128} : a.batches;
+    Json all = Json::array();
+    for (std::int64_t rows : batches) {
+        const bench::Workload w = bench::find_workload(a.workload, rows);
+        bench::Bench b(w, backend);
+        ops::settle_team();
+        Json one{{"batch", rows}};
+        b.run("reconstruct", 0);
+        one["first_ms"] = all.empty() ? Json(rounded(1e3 * bench::seconds_since_start(), 0)) : Json();
+        const auto times = bench::timed(a.effort, [&](std::int64_t n) { b.run("reconstruct", n); });
+        add_times(one, times, rows);
+        const double flops = bench::product_flops(*b.session().program("reconstruct", rows));
+        one["gflops"] = rounded(1e-9 * flops / times.median(), 1);
+        one["encode_ms"] = rounded(1e3 * bench::timed(a.effort, [&](std::int64_t n) { b.run("encode", n); }).median());
+        all.push_back(one);
+    }
+    Json j = about(a, bench::find_workload(a.workload), "inference");
+    j.erase("batch");
+    j["inference"] = all;
+    j["rss_mib"] = rounded(bench::peak_bytes() / kMib, 1);
+    return j;
+}
+
+Json limit(const Asked& a, core::Backend& backend) {
+    ops::settle_team();
+    const bench::Limits l = bench::limits_of(backend, a.effort.seconds);
+    Json j = head(a);
+    j["mode"] = "limit";
+    j["gflops"] = rounded(l.gflops, 1);
+    j["triad_8mb_gb_s"] = rounded(l.near_gb_s, 1);
+    j["triad_256mb_gb_s"] = rounded(l.far_gb_s, 1);
+    return j;
+}
+
+int run(int argc, char** argv) {
+    const Asked a = asked_of(argc, argv);
+    if (a.help) {
+        print_help();
         return 0;
     }
-    const auto found = kWorkloads.find(workload);
-    if (found == kWorkloads.end())
-        throw Error(Exit::usage, fmt::format("no workload is called '{}'{}", workload,
-                                             did_you_mean(workload, {"mlp_vae", "deep_mlp_vae", "conv_vae"})))
-            .note("there are " + workload_names(", "));
-    if (batch < 1 || threads < 1 || !(seconds > 0))
-        throw Error(Exit::usage, "--batch, --threads and --seconds must be above 0");
-
-    Registry registry;
-    registry.add_default_places();
-    auto backend = elbo::ops::make_backend("dnnl", threads);
-    SessionSettings settings;
-    settings.latent = found->second.latent;
-    settings.data = {28, 28, 1};
-    settings.steps_per_epoch = 1 << 20;
-    Session session(parts_of(found->second, registry), settings, elbo::ops::table(), *backend);
-    session.prepare(batch);
-    std::vector<float> x(std::size_t(kBatches * batch * kValues));
-    PhiloxSequence draw(0, stream_of("bench"));
-    for (float& v : x) v = float(draw.uniform());
-
-    StepResult last;
-    auto step = [&](std::int64_t n) { last = session.step(x.data() + n % kBatches * batch * kValues, batch); };
-    for (int i = 0; i < kWarmUp; ++i) step(0);
-    std::vector<double> times;
-    times.reserve(1 << 20);
-    const double end = seconds_now() + seconds;
-    for (std::int64_t n = 0; seconds_now() < end || times.empty(); ++n) {
-        const double began = seconds_now();
-        step(n);
-        times.push_back(seconds_now() - began);
-    }
-    std::sort(times.begin(), times.end());
-    const double median = times[times.size() / 2];
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    const nlohmann::ordered_json j{{"program", "elbo " ELBO_VERSION ", " + elbo::ops::backend_description()},
-                                   {"workload", workload},
-                                   {"batch", batch},
-                                   {"threads", threads},
-                                   {"dtype", "f32"},
-                                   {"steps", times.size()},
-                                   {"median_ms", std::round(median * 1e6) / 1e3},
-                                   {"best_ms", std::round(times[0] * 1e6) / 1e3},
-                                   {"rows_per_s", std::round(double(batch) / median)},
-                                   {"loss", std::round(last.loss * 1e3) / 1e3},
-                                   {"rss_mib", usage.ru_maxrss / 1024}};
-    if (given.count("json")) fmt::print("{}\n", j.dump());
+    const auto backend = ops::make_backend("dnnl", a.threads);
+    const Json j = a.limit ? limit(a, *backend) : a.inference ? inference(a, *backend) : training(a, *backend);
+    if (a.json) fmt::print("{}\n", j.dump());
     else
-        for (const auto& [key, value] : j.items()) fmt::print("{:<10} {}\n", key, value.dump());
+        for (const auto& [key, value] : j.items()) fmt::print("{:<26} {}\n", key, value.dump());
     return 0;
 }
 
 } // namespace
 
 int main(int argc, char** argv) {
-    elbo::ops::wait_passively(argv);
+    ops::wait_passively(argv);
     try {
         return run(argc, argv);
-    } catch (const Error& e) {
+    } catch (const core::Error& e) {
         fmt::print(stderr, "error: {}\n", e.what());
         return int(e.code());
     } catch (const std::exception& e) {
         fmt::print(stderr, "error: {}\n", e.what());
-        return int(Exit::usage);
+        return int(core::Exit::usage);
     }
 }
