@@ -1,0 +1,118 @@
+"""The workloads as PyTorch modules. Each has code(x) -> mean, log variance; decode(z) -> what the likelihood takes;
+nll(raw, x), summed over everything; and seen(raw), the reconstruction. x is [B, C, H, W]."""
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+
+class Vae(nn.Module):
+    """Bernoulli on logits; others say otherwise."""
+
+    def code(self, x):
+        h = self.encoder(x)
+        return self.mean(h), self.log_var(h)
+
+    def decode(self, z):
+        return self.decoder(z)
+
+    def nll(self, raw, x):
+        return F.binary_cross_entropy_with_logits(raw, x, reduction="sum")
+
+    def seen(self, raw):
+        return torch.sigmoid(raw)
+
+    def loss(self, x):
+        """Negative elbo, summed over the rows [nats]."""
+        mean, log_var = self.code(x)
+        z = mean + torch.randn_like(mean) * torch.exp(0.5 * log_var)
+        mean, log_var = mean.float(), log_var.float()
+        kl = -0.5 * torch.sum(1 + log_var - mean.pow(2) - log_var.exp())
+        return self.nll(self.decode(z).float(), x) + kl
+
+    def reconstruct(self, x):
+        return self.seen(self.decode(self.code(x)[0]))
+
+    def latent(self, features, latent):
+        self.mean, self.log_var = nn.Linear(features, latent), nn.Linear(features, latent)
+
+
+class MlpVae(Vae):
+    def __init__(self, hidden, latent, values=784):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Flatten(), *self.layers((values, *hidden)))
+        self.latent(hidden[-1], latent)
+        back = (latent, *reversed(hidden))
+        self.decoder = nn.Sequential(*self.layers(back), nn.Linear(back[-1], values), nn.Unflatten(1, (1, 28, 28)))
+
+    @staticmethod
+    def layers(widths):
+        return [layer for i, o in zip(widths, widths[1:]) for layer in (nn.Linear(i, o), nn.ReLU())]
+
+
+class ConvVae(Vae):
+    def __init__(self, latent=32):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Conv2d(1, 32, 3, 2, 1), nn.ReLU(), nn.Conv2d(32, 64, 3, 2, 1), nn.ReLU(), nn.Flatten())
+        self.latent(64 * 49, latent)
+        self.decoder = nn.Sequential(
+            nn.Linear(latent, 64 * 49), nn.ReLU(), nn.Unflatten(1, (64, 7, 7)),
+            nn.ConvTranspose2d(64, 32, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(32, 1, 4, 2, 1))
+
+
+class DeepConvVae(Vae):
+    """The "vanilla VAE" of PyTorch-VAE."""
+
+    def __init__(self, latent=128, widths=(32, 64, 128, 256, 512)):
+        super().__init__()
+        down = [self.layer(nn.Conv2d(i, o, 3, 2, 1), o) for i, o in zip((3, *widths), widths)]
+        self.encoder = nn.Sequential(*down, nn.Flatten())
+        self.latent(4 * widths[-1], latent)
+        back = (*reversed(widths), widths[0])
+        up = [self.layer(nn.ConvTranspose2d(i, o, 3, 2, 1, output_padding=1), o) for i, o in zip(back, back[1:])]
+        self.decoder = nn.Sequential(nn.Linear(latent, 4 * widths[-1]), nn.Unflatten(1, (widths[-1], 2, 2)), *up,
+                                     nn.Conv2d(widths[0], 3, 3, 1, 1), nn.Tanh())
+
+    @staticmethod
+    def layer(conv, channels):
+        return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.LeakyReLU())
+
+    def nll(self, raw, x):
+        return F.mse_loss(raw, x, reduction="sum")
+
+    def seen(self, raw):
+        return raw
+
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(width, width, 3, 1, 1), nn.BatchNorm2d(width), nn.ReLU(),
+                                 nn.Conv2d(width, width, 3, 1, 1), nn.BatchNorm2d(width))
+
+    def forward(self, x):
+        return F.relu(x + self.net(x))
+
+
+class ResidualVae(Vae):
+    def __init__(self, latent=128, widths=(64, 128, 256), blocks=2):
+        super().__init__()
+        stage = lambda w: [Block(w) for _ in range(blocks)]
+        down, up, back = [nn.Conv2d(3, widths[0], 3, 1, 1), *stage(widths[0])], stage(widths[-1]), widths[::-1]
+        for i, o in zip(widths, widths[1:]):
+            down += [nn.Conv2d(i, o, 3, 2, 1), *stage(o)]
+        for i, o in zip(back, back[1:]):
+            up += [nn.ConvTranspose2d(i, o, 4, 2, 1), *stage(o)]
+        self.encoder = nn.Sequential(*down, nn.Flatten())
+        self.latent(64 * widths[-1], latent)
+        self.decoder = nn.Sequential(nn.Linear(latent, 64 * widths[-1]), nn.Unflatten(1, (widths[-1], 8, 8)), *up,
+                                     nn.Conv2d(widths[0], 3, 3, 1, 1))
+
+    def nll(self, raw, x):  # of a Gaussian of variance 1, but for its constant
+        return 0.5 * F.mse_loss(raw, x, reduction="sum")
+
+    def seen(self, raw):
+        return raw
+
+
+NETS = {"mlp_vae": lambda: MlpVae((400,), 20), "deep_mlp_vae": lambda: MlpVae((512, 512), 32), "conv_vae": ConvVae,
+        "deep_conv_vae": DeepConvVae, "residual_vae": ResidualVae}
