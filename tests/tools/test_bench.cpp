@@ -184,6 +184,12 @@ TEST_CASE("bench: compare says when the interpreter it is given has no peer, and
     must_be_done(o);
     CHECK(o.out.find("- torch, interpreter 1: No such file or directory") != std::string::npos);
     CHECK(o.out.find("- jax, interpreter 1: No such file or directory") != std::string::npos);
-    CHECK(compare({"--threads", "1"}).code == 2);
-    CHECK(compare({"--only", "elbo", "--workloads", "W1c"}).code == 2);
+    const std::vector<std::string> programs{"--elbo", fs::path(ELBO_BENCH).parent_path().string()};
+    const auto wrong = [&](std::vector<std::string> words) {
+        words.insert(words.end(), programs.begin(), programs.end());
+        return compare(words);
+    };
+    CHECK(wrong({"--threads", "1"}).has("give the peers' interpreters by --python"));
+    CHECK(wrong({"--only", "elbo", "--workloads", "W1c"}).has("'W1c' is not one of W1a, W1b"));
+    CHECK(compare({"--only", "elbo", "--elbo", out.path.string()}).has("there is no elbo-bench in"));
 }

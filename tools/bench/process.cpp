@@ -31,7 +31,7 @@ void note(const void* caller) {
     counter.on = true;
 }
 
-void* take(std::size_t n, std::size_t alignment, const void* caller) {
+[[maybe_unused]] void* take(std::size_t n, std::size_t alignment, const void* caller) {
     note(caller);
     n = n == 0 ? 1 : n;
     void* p =
