@@ -31,9 +31,12 @@ namespace elbo::ops {
 namespace {
 
 HWY_EXPORT(Bernoulli);
+void run(const ChainCall& c) {
+    const auto loop = HWY_DYNAMIC_DISPATCH(Bernoulli);
+    loop(c);
+}
 const ChainRule rule({"bernoulli", "weight# l x", "nll = bernoulli_nll(l, x); slope = mul(weight, sigmoid_minus(l, x))",
-                      [](const ChainCall& c) { HWY_DYNAMIC_DISPATCH(Bernoulli)
-                                               (c); }});
+                      run});
 
 } // namespace
 
