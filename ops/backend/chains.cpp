@@ -216,13 +216,6 @@ void replace(TileCode& code, const Parsed& chain, const Match& m) {
 
 ChainRule::ChainRule(const Chain& chain) { chains().emplace_back(chain); }
 
-std::vector<std::string_view> chain_names() {
-    std::vector<std::string_view> out;
-    for (const Parsed& c : chains()) out.push_back(c.chain.name);
-    std::sort(out.begin(), out.end());
-    return out;
-}
-
 void join_chains(TileCode& code) {
     for (const Parsed& chain : chains()) {
         const std::string& last = chain.results.back().second.name;

@@ -11,7 +11,6 @@
 namespace elbo::ops {
 
 struct Chain {
-    std::string_view name;
     /// In the order of ChainCall::in. '#' behind a name: one number for all values.
     std::string_view inputs; ///< "b1# m g"
     /// Results in the order of ChainCall::out; the last one is found first. Operands of add and mul may be swapped.
@@ -23,9 +22,6 @@ struct Chain {
 struct ChainRule {
     explicit ChainRule(const Chain& chain);
 };
-
-/// All chains, by name.
-std::vector<std::string_view> chain_names();
 
 /// Puts chains where their ops stand. Before products are merged and registers allocated.
 void join_chains(TileCode& code);

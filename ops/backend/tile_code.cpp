@@ -178,6 +178,9 @@ private:
         for (std::size_t o = 0; o < streams.size(); ++o)
             std::copy(strides[o].rbegin(), strides[o].rend(), streams[o]->strides.begin());
         run = dims.back();
+        for (Stream& o : operands)
+            o.repeats = std::all_of(o.strides.begin(), o.strides.begin() + std::ptrdiff_t(dims.size() - 1),
+                                    [](std::int64_t stride) { return stride == 0; });
     }
 
     // Registers are reused once their last reader has run; values that are stored late or summed live to the end.

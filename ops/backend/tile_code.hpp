@@ -40,9 +40,10 @@ struct TileCode {
         core::NodeId node;
         core::Place place;
         std::array<std::int64_t, core::kMaxRank> strides;
-        bool scalar;  ///< one value for all
-        bool dense;   ///< a value of its own for each of the space
-        bool compact; ///< and these without gaps
+        bool scalar;          ///< one value for all
+        bool dense;           ///< a value of its own for each of the space
+        bool compact;         ///< and these without gaps
+        bool repeats = false; ///< the same values for each run
     };
     struct Store {
         int reg;
@@ -64,7 +65,7 @@ struct TileCode {
     std::int64_t row = 1, column = 1; ///< values that meet in one row sum; columns that sums leave
     int registers = 0;
 
-    /// Whether nothing but this instruction's own results and operands is needed of a register: uses by others.
+    /// Of each register: how many operands of instructions it is; more than one where its value is stored or summed.
     std::vector<int> uses() const;
 };
 

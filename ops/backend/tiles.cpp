@@ -158,10 +158,7 @@ void TileGroup::process_pieces(const Memory& memory, std::int64_t first, std::in
 const float* TileGroup::expanded(Worker& w, std::size_t operand, const float* base, std::int64_t at,
                                  std::int64_t n) const {
     const TileCode::Stream& o = code_.operands[operand];
-    const std::size_t outer = code_.dims.size() - 1;
-    const bool repeats = std::all_of(o.strides.begin(), o.strides.begin() + std::ptrdiff_t(outer),
-                                     [](std::int64_t stride) { return stride == 0; });
-    if (!repeats) expand(base, o, at, n, w.expanded[operand]);
+    if (!o.repeats) expand(base, o, at, n, w.expanded[operand]);
     else if (!w.filled[operand]) expand(base, o, at, step(), w.expanded[operand]), w.filled[operand] = 1;
     return w.expanded[operand];
 }

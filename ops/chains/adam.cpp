@@ -34,7 +34,7 @@ void run(const ChainCall& c) {
     const auto loop = HWY_DYNAMIC_DISPATCH(Adam);
     loop(c);
 }
-const ChainRule rule({"adam", "b1# c1# b2# c2# rate# scale# eps# m g v p",
+const ChainRule rule({"b1# c1# b2# c2# rate# scale# eps# m g v p",
                       "mean = add(mul(b1, m), mul(c1, g));"
                       "square_mean = add(mul(b2, v), mul(c2, square(g)));"
                       "next = sub(p, mul(rate, div(mean, add(mul(sqrt(square_mean), scale), eps))))",

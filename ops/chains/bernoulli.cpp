@@ -35,8 +35,7 @@ void run(const ChainCall& c) {
     const auto loop = HWY_DYNAMIC_DISPATCH(Bernoulli);
     loop(c);
 }
-const ChainRule rule({"bernoulli", "weight# l x", "nll = bernoulli_nll(l, x); slope = mul(weight, sigmoid_minus(l, x))",
-                      run});
+const ChainRule rule({"weight# l x", "nll = bernoulli_nll(l, x); slope = mul(weight, sigmoid_minus(l, x))", run});
 
 } // namespace
 
