@@ -1,18 +1,10 @@
 #include "core/data/loader.hpp"
 
 #include <algorithm>
-#include <numeric>
 
 #include "core/base/machine.hpp"
-#include "core/base/philox.hpp"
 
 namespace elbo::core {
-
-void shuffle_rows(std::uint64_t seed, std::uint64_t epoch, std::vector<std::int64_t>& order) {
-    std::iota(order.begin(), order.end(), 0);
-    PhiloxSequence draw(seed, stream_of("shuffle"), epoch);
-    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[draw.below(std::uint32_t(i))]);
-}
 
 Loader::Loader(const Rows& rows, std::int64_t batch, std::uint64_t seed, std::uint64_t epoch, std::int64_t first,
                const std::vector<std::string>& fields, bool drop_last)
@@ -43,7 +35,11 @@ Batch Loader::next() {
     std::unique_lock lock(mutex_);
     // The slot handed out last stays untouched until now.
     changed_.notify_all();
-    changed_.wait(lock, [&] { return made_ > taken_ || failure_; });
+    if (made_ == taken_ && !failure_) {
+        const double began = seconds_now();
+        changed_.wait(lock, [&] { return made_ > taken_ || failure_; });
+        waited_ += seconds_now() - began;
+    }
     if (made_ == taken_) std::rethrow_exception(failure_);
     return slots_[taken_++ % kSlots];
 }
@@ -77,9 +73,9 @@ void Loader::work() {
 void Loader::fill(std::size_t slot) {
     const std::int64_t from = at_ * batch_, n = std::min(batch_, std::int64_t(order_.size()) - from);
     float* x = memory_[slot].get();
-    const std::span<const std::int64_t> which(order_.data() + from, std::size_t(n));
-    rows_.read(Split::train, which, x, epoch_ + 1);
-    fields_[slot].read(rows_, Split::train, which);
+    which_.assign(order_.begin() + from, order_.begin() + from + n);
+    rows_.read(Split::train, which_, x, epoch_ + 1);
+    fields_[slot].read(rows_, Split::train, which_);
     slots_[slot] = {x, fields_[slot].pointers(), n, epoch_, at_, at_ + 1 == per_epoch_};
     if (++at_ < per_epoch_) return;
     at_ = 0;

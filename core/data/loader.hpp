@@ -11,12 +11,10 @@
 
 #include "core/base/memory.hpp"
 #include "core/data/batches.hpp"
+#include "core/data/order.hpp"
 #include "core/data/rows.hpp"
 
 namespace elbo::core {
-
-/// The order of the training rows in an epoch.
-void shuffle_rows(std::uint64_t seed, std::uint64_t epoch, std::vector<std::int64_t>& order);
 
 struct Batch {
     const float* x = nullptr;             ///< [rows, values]; valid until the next call of next()
@@ -40,6 +38,8 @@ public:
     /// The next batch; waits only when the thread has fallen behind. Throws what reading threw. Allocates nothing.
     Batch next();
     std::int64_t batches_per_epoch() const { return per_epoch_; }
+    /// Seconds that next() has waited so far.
+    double waited() const { return waited_; }
 
 private:
     static constexpr std::size_t kSlots = 4;
@@ -50,13 +50,15 @@ private:
     std::int64_t batch_, per_epoch_;
     std::uint64_t seed_, epoch_;
     std::int64_t at_;
-    std::vector<std::int64_t> order_;
+    std::vector<std::uint32_t> order_;
+    std::vector<std::int64_t> which_; ///< of one batch
     std::vector<AlignedFloats> memory_;
     std::vector<FieldMemory> fields_;
     Batch slots_[kSlots];
     std::mutex mutex_;
     std::condition_variable changed_;
     std::size_t made_ = 0, taken_ = 0; ///< batches, ever
+    double waited_ = 0;
     bool stop_ = false;
     std::exception_ptr failure_;
     std::thread thread_;

@@ -4,13 +4,17 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <numeric>
+#include <stdexcept>
 
 #include "core/base/philox.hpp"
 #include "core/base/text.hpp"
 #include "core/data/batches.hpp"
+#include "core/data/order.hpp"
 #include "core/files/atomic.hpp"
 #include "core/host/outside.hpp"
 
@@ -20,10 +24,24 @@ namespace {
 
 constexpr std::int64_t kChunk = 1024;
 constexpr std::int64_t kMostRowValues = std::int64_t(1) << 31;
+constexpr std::int64_t kMostRows = std::numeric_limits<std::uint32_t>::max();
 
-template <class F>
-void each_chunk(const Rows& rows, Split split, F f) {
-    for_batches(rows, split, 0, rows.count(split), kChunk, f);
+// Rows at a time for passes over all of them: however large a row is, they fit into memory.
+std::int64_t chunk_of(const Rows& rows) {
+    constexpr std::int64_t kMostValues = 1 << 21;
+    return std::clamp<std::int64_t>(kMostValues / rows.values(), 1, kChunk);
+}
+
+bool all_finite(std::span<const float> x) {
+    std::uint32_t bad = 0; // whole numbers, which a compiler may take in any order
+    for (float v : x) bad |= std::uint32_t((std::bit_cast<std::uint32_t>(v) & 0x7f800000u) == 0x7f800000u);
+    return !bad;
+}
+bool all_finite(std::span<const double> x) {
+    constexpr std::uint64_t kExponent = 0x7ff0000000000000u;
+    std::uint64_t bad = 0;
+    for (double v : x) bad |= std::uint64_t((std::bit_cast<std::uint64_t>(v) & kExponent) == kExponent);
+    return !bad;
 }
 
 // Tables can have a member for values that f32 would round; it came with interface 2.1.
@@ -56,7 +74,10 @@ Rows::Rows(Part& data, const DataOptions& options, const Scaler& earlier) : part
         if (!part_.info().table->data || part_.info().table->data->open(part_.self(), &info_, &why) != 0)
             throw Error(Exit::data, why.text).note("while opening data '" + part_.info().name + "'");
     }
-    precise_ = has_f64(*part_.info().table->data);
+    gives_f64_ = has_f64(*part_.info().table->data);
+    // A set of several number types says of which kind it is, now that it is open.
+    const auto narrow = gives_f64_ ? part_.property("f32_holds_values") : std::nullopt;
+    precise_ = gives_f64_ && !(narrow && std::get_if<bool>(&*narrow) && std::get<bool>(*narrow));
     if (const auto told = part_.property("columns"))
         if (const auto* text = std::get_if<std::string>(&*told)) columns_ = *text;
     prepare(options, earlier);
@@ -131,20 +152,38 @@ std::int64_t Field::classes() const {
 
 void Rows::split_rows() {
     for (int s = 0; s < ELBO_SPLITS; ++s) {
-        index_[s].resize(std::size_t(std::max<std::int64_t>(info_.count[s], 0)));
-        std::iota(index_[s].begin(), index_[s].end(), 0);
+        index_[s].clear();
+        count_[s] = std::max<std::int64_t>(info_.count[s], 0);
+        if (count_[s] > kMostRows)
+            throw Error(Exit::data, fmt::format("data '{}' holds {} rows; {} are the most that are shuffled",
+                                                part_.info().name, count_[s], kMostRows))
+                .note("give a part of them, or several values as one row");
     }
-    if (info_.count[ELBO_TRAIN] < 1) throw Error(Exit::data, fmt::format("data '{}' holds no rows", part_.info().name));
-    if (info_.count[ELBO_TEST] > 0) return;
-    auto& all = index_[ELBO_TRAIN];
-    PhiloxSequence draw(std::uint64_t(options_.split_seed), stream_of("split"));
-    for (std::size_t i = all.size(); i > 1; --i) std::swap(all[i - 1], all[draw.below(std::uint32_t(i))]);
-    const auto n_test = std::size_t(std::llround(double(all.size()) * options_.test_fraction));
-    if (n_test >= all.size()) throw Error(Exit::data, "data.test-fraction leaves no training rows");
-    index_[ELBO_TEST].assign(all.end() - std::ptrdiff_t(n_test), all.end());
-    all.resize(all.size() - n_test);
-    for (auto& split : index_) std::sort(split.begin(), split.end());
+    if (count_[ELBO_TRAIN] < 1) throw Error(Exit::data, fmt::format("data '{}' holds no rows", part_.info().name));
+    if (count_[ELBO_TEST] > 0) return;
     from_[ELBO_TEST] = ELBO_TRAIN;
+    const std::int64_t n = count_[ELBO_TRAIN], n_test = std::llround(double(n) * options_.test_fraction);
+    if (n_test >= n) throw Error(Exit::data, "data.test-fraction leaves no training rows");
+    if (n_test > 0) draw_test_rows(std::size_t(n), std::size_t(n_test));
+}
+
+void Rows::draw_test_rows(std::size_t n, std::size_t n_test) {
+    auto &train = index_[ELBO_TRAIN], &test = index_[ELBO_TEST];
+    train.resize(n);
+    shuffle(train, PhiloxSequence(std::uint64_t(options_.split_seed), stream_of("split")));
+    std::vector<bool> drawn(n);
+    for (std::size_t i = n - n_test; i < n; ++i) drawn[train[i]] = true;
+    test.reserve(n_test);
+    train.clear();
+    for (std::size_t i = 0; i < n; ++i) (drawn[i] ? test : train).push_back(std::uint32_t(i));
+    count_[ELBO_TRAIN] = std::int64_t(train.size());
+    count_[ELBO_TEST] = std::int64_t(test.size());
+}
+
+std::int64_t Rows::number_in_set(Split split, std::int64_t i) const {
+    const int s = int(split);
+    if (i < 0 || i >= count_[s]) throw std::out_of_range(fmt::format("row {} of {}", i, count_[s]));
+    return index_[s].empty() ? i : std::int64_t(index_[s][std::size_t(i)]);
 }
 
 // Over the training rows, as they are now.
@@ -152,12 +191,15 @@ template <class Statistic>
 Statistic Rows::over_training(Statistic out) const {
     std::vector<double> x;
     std::vector<std::int64_t> which;
-    for (std::int64_t at = 0; at < count(Split::train); at += kChunk) {
-        which.resize(std::size_t(std::min(kChunk, count(Split::train) - at)));
+    const std::int64_t chunk = chunk_of(*this);
+    for (std::int64_t at = 0; at < count(Split::train); at += chunk) {
+        which.resize(std::size_t(std::min(chunk, count(Split::train) - at)));
         std::iota(which.begin(), which.end(), at);
-        x.resize(which.size() * std::size_t(values()));
-        read_f64(Split::train, which, x.data());
-        out.add(x);
+        in_pieces(Split::train, which, row_values(), [&](const std::int64_t* rows, std::int64_t n, std::size_t) {
+            x.resize(std::size_t(n * values()));
+            read_f64(Split::train, rows, n, x, 0);
+            out.add(x);
+        });
     }
     return out;
 }
@@ -204,7 +246,7 @@ void Rows::fit_standardize(const Scaler& earlier) {
 void Rows::find_reach() {
     reach_ = {low_, high_};
     if (scaling_.changes_nothing() || (dims_.rank >= 2 && scaling_.is_plain())) return;
-    each_chunk(*this, Split::test, [&](std::int64_t, std::int64_t, std::span<const float> x) {
+    for_batches(*this, Split::test, 0, count(Split::test), chunk_of(*this), [&](auto, auto, std::span<const float> x) {
         for (float v : x)
             if (std::isfinite(v)) reach_ = {std::min<double>(reach_.first, v), std::max<double>(reach_.second, v)};
     });
@@ -228,20 +270,21 @@ void Rows::raw(std::uint32_t field, Split split, const std::int64_t* rows, std::
 
 void Rows::read(const Field& field, Split split, std::span<const std::int64_t> rows, float* out) const {
     const auto number = std::uint32_t(&field - fields_.data()) + 1;
-    for (std::size_t i = 0; i < rows.size(); ++i, out += field.dims.numel()) {
-        const std::int64_t which = index_[int(split)].at(std::size_t(rows[i]));
-        raw(number, split, &which, 1, out);
-    }
+    const std::int64_t d = field.dims.numel();
+    in_pieces(split, rows, d, [&](const std::int64_t* which, std::int64_t n, std::size_t before) {
+        raw(number, split, which, n, out + std::int64_t(before) * d);
+    });
 }
 
-// Calls f(rows of the set, how many, how many came before) for some rows at a time.
+// Calls f(rows of the set, how many, how many came before) for some rows at a time, few enough to stay in the cache.
 template <class F>
-void Rows::in_pieces(Split split, std::span<const std::int64_t> rows, F f) const {
-    constexpr std::size_t kAtOnce = 64;
+void Rows::in_pieces(Split split, std::span<const std::int64_t> rows, std::int64_t row_values, F f) const {
+    constexpr std::int64_t kAtOnce = 64, kMostValues = 1 << 18;
+    const auto most = std::size_t(std::clamp<std::int64_t>(kMostValues / row_values, 1, kAtOnce));
     std::int64_t which[kAtOnce];
-    for (std::size_t at = 0; at < rows.size(); at += kAtOnce) {
-        const std::size_t n = std::min(kAtOnce, rows.size() - at);
-        for (std::size_t i = 0; i < n; ++i) which[i] = index_[int(split)].at(std::size_t(rows[at + i]));
+    for (std::size_t at = 0; at < rows.size(); at += most) {
+        const std::size_t n = std::min(most, rows.size() - at);
+        for (std::size_t i = 0; i < n; ++i) which[i] = number_in_set(split, rows[at + i]);
         f(which, std::int64_t(n), at);
     }
 }
@@ -254,9 +297,7 @@ void Rows::each_row(Split split, const std::int64_t* which, std::int64_t n, std:
 
 template <class Value>
 void Rows::must_be_finite(std::span<const Value> x, const std::int64_t* rows) const {
-    Value all = 0;
-    for (Value v : x) all += v * 0; // NaN or infinity anywhere makes it NaN
-    if (all == 0) return;
+    if (all_finite(x)) return;
     const auto d = std::size_t(values());
     for (std::size_t i = 0; i < x.size(); ++i)
         if (!std::isfinite(x[i]))
@@ -264,50 +305,55 @@ void Rows::must_be_finite(std::span<const Value> x, const std::int64_t* rows) co
                                                 rows[i / d], x[i]));
 }
 
-void Rows::read_f64(Split split, std::span<const std::int64_t> rows, double* out, std::uint64_t epoch) const {
+// n rows of the set.
+void Rows::read_f64(Split split, const std::int64_t* which, std::int64_t n, std::span<double> x,
+                    std::uint64_t epoch) const {
     const auto d = std::size_t(values()), from = std::size_t(transforms_.from().numel());
-    std::vector<float> narrow;
-    std::vector<double> as_given;
-    in_pieces(split, rows, [&](const std::int64_t* which, std::int64_t n, std::size_t before) {
-        const std::span<double> x(out + before * d, std::size_t(n) * d);
-        as_given.resize(std::size_t(n) * from);
-        if (precise_) {
-            raw(0, split, which, n, as_given.data());
-        } else {
-            narrow.resize(as_given.size());
-            raw(0, split, which, n, narrow.data());
-            std::copy(narrow.begin(), narrow.end(), as_given.begin());
-        }
-        each_row(split, which, n, epoch, [&](std::size_t i, const RowKey& key) {
-            const std::span<const double> given(as_given.data() + i * from, from);
-            if (transforms_.before()) transforms_.prepare(key, given, x.subspan(i * d, d));
-            else std::copy(given.begin(), given.end(), x.begin() + std::ptrdiff_t(i * d));
-        });
-        scaling_.apply(x, d);
-        must_be_finite(std::span<const double>(x), which);
-        if (binarizing_)
-            each_row(split, which, n, epoch,
-                     [&](std::size_t i, const RowKey& key) { transforms_.finish(key, x.subspan(i * d, d)); });
+    static thread_local std::vector<double> as_given;
+    as_given.resize(std::size_t(n) * from);
+    if (gives_f64_) {
+        raw(0, split, which, n, as_given.data());
+    } else {
+        static thread_local std::vector<float> narrow;
+        narrow.resize(as_given.size());
+        raw(0, split, which, n, narrow.data());
+        std::copy(narrow.begin(), narrow.end(), as_given.begin());
+    }
+    each_row(split, which, n, epoch, [&](std::size_t i, const RowKey& key) {
+        const std::span<const double> given(as_given.data() + i * from, from);
+        if (transforms_.before()) transforms_.prepare(key, given, x.subspan(i * d, d));
+        else std::copy(given.begin(), given.end(), x.begin() + std::ptrdiff_t(i * d));
     });
+    scaling_.apply(x, d);
+    must_be_finite(std::span<const double>(x), which);
+    if (!binarizing_) return;
+    each_row(split, which, n, epoch,
+             [&](std::size_t i, const RowKey& key) { transforms_.finish(key, x.subspan(i * d, d)); });
+}
+
+// The same where f32 holds the values: scaled in f64, but where they lie.
+void Rows::read_f32(Split split, const std::int64_t* which, std::int64_t n, std::span<float> x,
+                    std::uint64_t epoch) const {
+    const auto d = std::size_t(values());
+    raw(0, split, which, n, x.data());
+    if (scaling_.is_plain() && !gives_f64_) scaling_.apply_plain(x);
+    else scaling_.apply(x, d, binarizing_ ? Rounding::up : Rounding::nearest);
+    must_be_finite(std::span<const float>(x), which);
+    if (!binarizing_) return;
+    each_row(split, which, n, epoch,
+             [&](std::size_t i, const RowKey& key) { transforms_.finish(key, x.subspan(i * d, d)); });
 }
 
 void Rows::read(Split split, std::span<const std::int64_t> rows, float* out, std::uint64_t epoch) const {
     const auto d = std::size_t(values());
-    if (transforms_.before() || !scaling_.is_plain() || (precise_ && !scaling_.changes_nothing())) {
-        static thread_local std::vector<double> wide;
-        wide.resize(rows.size() * d);
-        read_f64(split, rows, wide.data(), epoch);
-        std::copy(wide.begin(), wide.end(), out);
-        return;
-    }
-    in_pieces(split, rows, [&](const std::int64_t* which, std::int64_t n, std::size_t before) {
+    const bool in_f64 = transforms_.before() || (precise_ && !scaling_.changes_nothing());
+    in_pieces(split, rows, row_values(), [&](const std::int64_t* which, std::int64_t n, std::size_t before) {
         const std::span<float> x(out + before * d, std::size_t(n) * d);
-        raw(0, split, which, n, x.data());
-        scaling_.apply_plain(x);
-        must_be_finite(std::span<const float>(x), which);
-        if (binarizing_)
-            each_row(split, which, n, epoch,
-                     [&](std::size_t i, const RowKey& key) { transforms_.finish(key, x.subspan(i * d, d)); });
+        if (!in_f64) return read_f32(split, which, n, x, epoch);
+        static thread_local std::vector<double> wide;
+        wide.resize(x.size());
+        read_f64(split, which, n, wide, epoch);
+        std::copy(wide.begin(), wide.end(), x.begin());
     });
 }
 
@@ -318,7 +364,7 @@ std::string Rows::hash() const {
     for (const auto& file : files()) all += sha256_of_file(file);
     if (!all.empty()) return sha256(all);
     for (Split split : {Split::train, Split::test})
-        each_chunk(*this, split, [&](std::int64_t, std::int64_t, std::span<const float> x) {
+        for_batches(*this, split, 0, count(split), kChunk, [&](auto, auto, std::span<const float> x) {
             all = sha256(all + std::string(reinterpret_cast<const char*>(x.data()), x.size() * sizeof(float)));
         });
     return all;

@@ -2,6 +2,7 @@
 // what was done, and what a model sees lies in `range`.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -39,7 +40,7 @@ public:
 
     const Dims& dims() const { return dims_; } ///< of one row
     std::int64_t values() const { return dims_.numel(); }
-    std::int64_t count(Split split) const { return std::int64_t(index_[int(split)].size()); }
+    std::int64_t count(Split split) const { return count_[int(split)]; }
     /// Smallest and largest value after scaling, of the training rows.
     double low() const { return low_; }
     double high() const { return high_; }
@@ -48,7 +49,8 @@ public:
     /// log p of a row in its own units is log p in those of the model and this, in nats.
     double log_scale() const { return scaling_.log_scale(std::size_t(values())); }
     /// Row i of a split, as the data set counts them: of its own split where it has one, else of all its rows.
-    std::int64_t number_in_set(Split split, std::int64_t i) const { return index_[int(split)].at(std::size_t(i)); }
+    /// Throws std::out_of_range for a row that is not there.
+    std::int64_t number_in_set(Split split, std::int64_t i) const;
     /// Whether the test rows are the set's own, not drawn from its rows by the host.
     bool has_own_test_rows() const { return from_[ELBO_TEST] == ELBO_TEST; }
     /// What rows have besides x.
@@ -75,18 +77,23 @@ public:
 private:
     void take_fields();
     void split_rows();
+    void draw_test_rows(std::size_t n, std::size_t n_test);
+    std::int64_t row_values() const { return std::max(values(), transforms_.from().numel()); }
     void choose_scale();
     void fit_standardize(const Scaler& earlier);
     void find_reach();
     template <class Statistic>
     Statistic over_training(Statistic out) const;
     template <class F>
-    void in_pieces(Split split, std::span<const std::int64_t> rows, F f) const;
+    void in_pieces(Split split, std::span<const std::int64_t> rows, std::int64_t row_values, F f) const;
     template <class Value>
     void raw(std::uint32_t field, Split split, const std::int64_t* rows, std::int64_t n, Value* out) const;
     template <class Value>
     void must_be_finite(std::span<const Value> x, const std::int64_t* rows) const;
-    void read_f64(Split split, std::span<const std::int64_t> rows, double* out, std::uint64_t epoch = 0) const;
+    void read_f64(Split split, const std::int64_t* which, std::int64_t n, std::span<double> out,
+                  std::uint64_t epoch) const;
+    void read_f32(Split split, const std::int64_t* which, std::int64_t n, std::span<float> out,
+                  std::uint64_t epoch) const;
     void choose_transforms();
     template <class F>
     void each_row(Split split, const std::int64_t* which, std::int64_t n, std::uint64_t epoch, F f) const;
@@ -95,11 +102,13 @@ private:
     DataOptions options_;
     elbo_rows info_{};
     Dims dims_;
-    std::vector<std::int64_t> index_[ELBO_SPLITS]; ///< our row -> row of the set's split `from_`
+    std::int64_t count_[ELBO_SPLITS] = {};
+    std::vector<std::uint32_t> index_[ELBO_SPLITS]; ///< our row -> row of the set's split `from_`; empty: the same
     int from_[ELBO_SPLITS] = {ELBO_TRAIN, ELBO_TEST};
     double low_ = 0, high_ = 1;
     std::pair<double, double> reach_;
-    bool precise_ = false; ///< the set gives its values in f64 too
+    bool gives_f64_ = false; ///< the set gives its values in f64 too
+    bool precise_ = false;   ///< and f32 would round some of them
     Scaling scaling_;
     Transforms transforms_;
     bool binarizing_ = false; ///< once it is known that values lie in 0..1

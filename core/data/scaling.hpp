@@ -20,6 +20,9 @@ struct Ranges {
     explicit Ranges(std::size_t columns);
     /// [n, values]
     void add(std::span<const double> rows);
+
+private:
+    void add_to_one(std::span<const double> rows);
 };
 
 /// The mean and deviation of each column (Welford 1962).
@@ -34,6 +37,9 @@ private:
     double seen_ = 0;
     std::vector<double> mean_, squares_;
 };
+
+/// Of an f64 result to f32. `up` keeps on which side of any f32 a value lies: v > t exactly where its f32 is.
+enum class Rounding { nearest, up };
 
 class Scaling {
 public:
@@ -50,6 +56,8 @@ public:
     void apply_plain(std::span<float> values) const;
     /// [n, values]
     void apply(std::span<double> rows, std::size_t values) const;
+    /// The same of values that f32 holds, in place; each is rounded once, at the end.
+    void apply(std::span<float> rows, std::size_t values, Rounding to) const;
 
 private:
     std::vector<double> offset_, factor_; ///< (x - offset) * factor; empty for none, one for all, or one per column

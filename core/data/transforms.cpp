@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
+#include <type_traits>
 
 #include "core/base/error.hpp"
 #include "core/base/philox.hpp"
+#include "core/base/philox_words.hpp"
 #include "core/base/text.hpp"
 #include "core/data/rows.hpp"
 
@@ -14,8 +17,12 @@ namespace elbo::core {
 
 namespace {
 
+std::uint64_t step_of(const RowKey& key) {
+    return key.epoch << 40 | std::uint64_t(key.split) << 39 | std::uint64_t(key.row);
+}
+
 PhiloxSequence random_of(std::uint64_t seed, const char* purpose, const RowKey& key) {
-    return {seed, stream_of(purpose), key.epoch << 40 | std::uint64_t(key.split) << 39 | std::uint64_t(key.row)};
+    return {seed, stream_of(purpose), step_of(key)};
 }
 
 // "28x28"
@@ -61,6 +68,22 @@ std::vector<double> resampled(std::span<const double> x, std::int64_t outer, std
     return y;
 }
 
+// Zeros and ones, which no draw changes: they are what most of an image of writing consists of.
+template <class Value>
+bool is_certain(std::span<const Value> x) {
+    using Bits = std::conditional_t<sizeof(Value) == 4, std::uint32_t, std::uint64_t>;
+    constexpr Bits kOne = std::bit_cast<Bits>(Value(1));
+    Bits other = 0; // whole numbers, which a compiler may take in any order
+    for (Value v : x) other |= Bits(std::bit_cast<Bits>(v) != 0) & Bits(std::bit_cast<Bits>(v) != kOne);
+    return !other;
+}
+
+// philox_uniform, which f32 holds exactly.
+template <class Value>
+Value uniform_of(std::uint32_t word) {
+    return (Value(std::int32_t(word >> 9)) + Value(0.5)) * Value(0x1p-23);
+}
+
 } // namespace
 
 Transforms::Transforms(const DataOptions& o, const Dims& from)
@@ -101,8 +124,16 @@ void Transforms::finish(const RowKey& key, std::span<Value> x) const {
     }
     RowKey drawn = key;
     if (binarize_ == "fixed") drawn.epoch = 0;
-    auto random = random_of(seed_, "binarize", drawn);
-    for (Value& v : x) v = random.uniform() < double(v) ? 1 : 0;
+    const std::uint32_t stream = stream_of("binarize");
+    const std::uint64_t step = step_of(drawn);
+    PhiloxWords words;
+    for (std::size_t at = 0; at < x.size(); at += words.size()) {
+        const auto some = x.subspan(at, std::min(words.size(), x.size() - at));
+        if (is_certain<Value>(some)) continue;
+        philox_words(seed_, stream, step, std::uint32_t(at / 4), words);
+        for (std::size_t i = 0; i < some.size(); ++i)
+            some[i] = uniform_of<Value>(words[i]) < some[i] ? Value(1) : Value(0);
+    }
 }
 template void Transforms::finish(const RowKey&, std::span<float>) const;
 template void Transforms::finish(const RowKey&, std::span<double>) const;

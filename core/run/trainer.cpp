@@ -12,7 +12,7 @@ namespace elbo::core {
 namespace {
 
 // The means of the epoch that just ended; `progress` then stands at the beginning of the next.
-EpochSummary close_epoch(Progress& progress, double seconds) {
+EpochSummary close_epoch(Progress& progress, double seconds, double waited) {
     EpochSummary s;
     s.epoch = ++progress.epoch;
     s.step = progress.step;
@@ -20,6 +20,7 @@ EpochSummary close_epoch(Progress& progress, double seconds) {
     for (std::size_t i = 1; i < progress.sums.size(); ++i) s.terms.push_back(progress.sums[i] / double(progress.rows));
     s.seconds = seconds;
     s.rows_per_second = double(progress.rows) / seconds;
+    s.data_wait = waited / seconds;
     progress.batch = 0;
     progress.rows = 0;
     std::fill(progress.sums.begin(), progress.sums.end(), 0.0);
@@ -50,7 +51,7 @@ TrainingResult Trainer::train(Progress progress) {
     const auto epochs = std::uint64_t(config_.epochs);
     session_.set_last_loss(progress.last);
     progress.sums.resize(session_.terms().size() + 1);
-    double began = seconds_now();
+    double began = seconds_now(), waited_before = 0;
     if (progress.epoch < epochs && !impatient(progress)) {
         Loader loader(rows_, config_.batch, std::uint64_t(config_.seed), progress.epoch, progress.batch,
                       session_.fields(), config_.drop_last);
@@ -58,7 +59,8 @@ TrainingResult Trainer::train(Progress progress) {
             const Batch batch = loader.next();
             step(batch, loader.batches_per_epoch(), progress);
             if (batch.last) {
-                finish_epoch(progress, seconds_now() - began);
+                finish_epoch(progress, seconds_now() - began, loader.waited() - waited_before);
+                waited_before = loader.waited();
                 began = seconds_now();
             }
             if (stop_.load(std::memory_order_relaxed) == 0 || progress.epoch >= epochs) continue;
@@ -101,9 +103,9 @@ void Trainer::step(const Batch& batch, std::int64_t batches_per_epoch, Progress&
     watcher_.step(progress, batches_per_epoch, result.loss);
 }
 
-void Trainer::finish_epoch(Progress& progress, double seconds) {
+void Trainer::finish_epoch(Progress& progress, double seconds, double waited) {
     must_be_finite();
-    EpochSummary s = close_epoch(progress, seconds);
+    EpochSummary s = close_epoch(progress, seconds, waited);
     try {
         s.test = evaluate(session_, rows_, Split::test, config_.batch);
     } catch (Error& e) {

@@ -25,6 +25,7 @@ struct EpochSummary {
     std::vector<double> terms; ///< in the order of Session::terms()
     Evaluation test;
     double seconds = 0, rows_per_second = 0;
+    double data_wait = 0; ///< the share of `seconds` in which no batch was ready
 };
 
 class Watcher {
@@ -52,7 +53,7 @@ public:
 
 private:
     void step(const Batch& batch, std::int64_t batches_per_epoch, Progress& progress);
-    void finish_epoch(Progress& progress, double seconds);
+    void finish_epoch(Progress& progress, double seconds, double waited);
     void save(const Progress& progress);
     /// Throws Error (diverged), naming the tensor.
     void must_be_finite();

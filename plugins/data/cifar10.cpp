@@ -8,9 +8,10 @@
 using namespace elbo;
 namespace fs = std::filesystem;
 
-struct Cifar10 : HeldRows {
-    std::string path;
+struct Cifar10 : StoredRows {
+    std::string path, stream = "auto";
     void parameters(auto& p) {
+        p("stream", stream, stored::kStreamHelp, one_of("auto|yes|no"));
         p("path", path, "folder with data_batch_1.bin .. data_batch_5.bin and test_batch.bin; none: look for it");
     }
     elbo_rows open() override {
@@ -24,6 +25,10 @@ struct Cifar10 : HeldRows {
             throw std::runtime_error(from.string() + ": there is no data_batch_1.bin in this folder");
         return found();
     }
+
+protected:
+    void convert(const Part&, const std::uint8_t* bytes, float* out) const override { to_pixels(bytes, out); }
+    void convert(const Part&, const std::uint8_t* bytes, double* out) const override { to_pixels(bytes, out); }
 
 private:
     static constexpr std::int64_t kSide = 32, kChannels = 3, kPixels = kSide * kSide, kRow = kPixels * kChannels;
@@ -48,24 +53,38 @@ private:
         std::error_code ignored;
         if (!fs::is_regular_file(file, ignored)) return;
         gz::File in(file.string());
-        const auto bytes = in.take(std::uint64_t(1) << 32);
-        if (bytes.empty() || bytes.size() % (kRow + 1) != 0)
-            in.fail(std::to_string(bytes.size()) + " bytes are no whole number of rows of " + std::to_string(kRow + 1) +
-                    "; download it again");
-        if (!std::holds_alternative<std::vector<std::uint8_t>>(parts_[split].x))
-            parts_[split].x = std::vector<std::uint8_t>();
-        auto& x = std::get<std::vector<std::uint8_t>>(parts_[split].x);
-        for (std::size_t at = 0; at < bytes.size(); at += kRow + 1) {
-            if (bytes[at] > 9)
-                in.fail("row " + std::to_string(at / (kRow + 1)) + " (from 0) has the label " +
-                        std::to_string(bytes[at]) + "; labels are 0 to 9");
-            parts_[split].labels.push_back(bytes[at]);
-            for (std::int64_t p = 0; p < kPixels; ++p)
-                for (std::int64_t c = 0; c < kChannels; ++c) x.push_back(bytes[at + 1 + std::size_t(c * kPixels + p)]);
-            ++parts_[split].count;
+        Part& part = parts_[split];
+        if (part.count == 0) part.x = stored::RowBytes({1, std::size_t(kRow)});
+        const std::int64_t before = part.count;
+        if (stored::stays(in, stream)) {
+            part.x.leave(in.path(), in.size(), 0, rows_in(in, in.size()));
+        } else {
+            auto bytes = in.take(in.packed() ? gz::File::kUnknown : in.size());
+            const std::int64_t rows = rows_in(in, bytes.size());
+            part.x.hold(std::move(bytes), 0, rows);
         }
-        parts_[split].path = file.string();
+        part.count = part.x.count();
+        part.path = file.string();
+        part.x.each_from(before, [&](std::int64_t i, const std::uint8_t* bytes) {
+            const std::uint8_t label = *(bytes - 1);
+            if (label > 9)
+                in.fail("row " + std::to_string(i - before) + " (from 0) has the label " + std::to_string(label) +
+                        "; labels are 0 to 9");
+            part.labels.push_back(label);
+        });
         add_file(file.string());
+    }
+
+    template <class To>
+    static void to_pixels(const std::uint8_t* __restrict planes, To* __restrict out) {
+        for (std::int64_t p = 0; p < kPixels; ++p)
+            for (std::int64_t c = 0; c < kChannels; ++c) out[p * kChannels + c] = planes[c * kPixels + p];
+    }
+    static std::int64_t rows_in(const gz::File& in, std::uint64_t bytes) {
+        if (bytes == 0 || bytes % (kRow + 1) != 0)
+            in.fail(std::to_string(bytes) + " bytes are no whole number of rows of " + std::to_string(kRow + 1) +
+                    "; download it again");
+        return std::int64_t(bytes / (kRow + 1));
     }
 };
 ELBO_PLUGIN("cifar10", "1.0.0", "data/cifar10") {

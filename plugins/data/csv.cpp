@@ -79,6 +79,8 @@ struct Csv : DataSet {
     }
 
 private:
+    static constexpr std::size_t kManyValues = std::size_t(1) << 20;
+
     template <class To>
     void copy(std::uint32_t field, int split, const std::int64_t* rows, std::int64_t n, To* out) const {
         const Table& from = field == 0 ? table_ : labels_;
@@ -196,6 +198,8 @@ private:
                 if (reading == Reading::missing && is_label)
                     lines.fail_at(lines.number(),
                                   c.name + ": the label is missing; data.missing drop leaves the row out");
+                if (t->values.size() == t->values.capacity() && t->values.size() >= kManyValues)
+                    lines.check_fits(t->values.size() * sizeof v);
                 t->values.push_back(v);
             }
         return true;

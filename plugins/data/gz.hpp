@@ -19,6 +19,8 @@
 
 #include <zlib.h>
 
+#include "memory.hpp"
+
 namespace gz {
 
 /// Text from a file as it may stand in a message: short, and without bytes that upset a terminal.
@@ -36,6 +38,7 @@ public:
         struct stat info {};
         if (file_.fd < 0 || ::fstat(file_.fd, &info) != 0)
             fail(std::string("cannot be opened: ") + std::strerror(errno));
+        size_ = std::uint64_t(info.st_size);
         if (S_ISDIR(info.st_mode)) fail("this is a folder; give the file in it");
         if (!S_ISREG(info.st_mode)) fail("is no regular file but a pipe, a device or a socket");
         more(2);
@@ -46,6 +49,10 @@ public:
     }
 
     const std::string& path() const { return path_; }
+    bool packed() const { return packed_; }
+    /// Of the file as it lies on the disk, and how much of it was read.
+    std::uint64_t size() const { return size_; }
+    std::uint64_t consumed() const { return consumed_; }
     [[noreturn]] void fail(const std::string& why) const { throw std::runtime_error(path_ + ": " + why); }
 
     /// Gives fewer than n bytes only where the file ends.
@@ -64,12 +71,14 @@ public:
     /// After a short read: whether the compressed stream stopped before its own end.
     bool cut() const { return inside_ && ended_; }
 
-    /// Up to `promised` bytes; fewer when the file ends. Grows with what arrived, so a lying header costs nothing.
-    std::vector<std::uint8_t> take(std::uint64_t promised) try {
-        std::vector<std::uint8_t> bytes;
+    /// Up to `promised` bytes, those given first among them; fewer when the file ends. Grows with what arrived, so a
+    /// lying header costs nothing, and says so where the memory is not there.
+    std::vector<std::uint8_t> take(std::uint64_t promised, std::vector<std::uint8_t> bytes = {}) try {
         while (bytes.size() < promised) {
             std::size_t at = bytes.size();
             auto step = std::size_t(std::min<std::uint64_t>(promised - at, std::max<std::uint64_t>(at, 1u << 20)));
+            if (at >= kWorthAsking && bytes.capacity() < at + step)
+                bytes.reserve(promised < kUnknown ? fitting(promised) : fitting(at + step));
             bytes.reserve(at + step);
             bytes.resize(at + step);
             std::size_t got = read(bytes.data() + at, step);
@@ -79,10 +88,24 @@ public:
         }
         return bytes;
     } catch (const std::bad_alloc&) {
-        fail("does not fit into memory: the header promises " + std::to_string(promised) + " bytes; use fewer rows");
+        fail("does not fit into memory: the header promises " + std::to_string(promised) + " bytes; " + advice());
     }
+    static constexpr std::uint64_t kUnknown = std::uint64_t(1) << 62; ///< what take() is promised at most
 
 private:
+    static constexpr std::uint64_t kWorthAsking = std::uint64_t(16) << 20;
+
+    std::size_t fitting(std::uint64_t wanted) const {
+        if (const std::uint64_t free = memory::available(); wanted > free)
+            fail("does not fit into memory: it holds " + memory::text_of(wanted) + " or more, and " +
+                 memory::text_of(free) + " are free; " + advice());
+        return std::size_t(wanted);
+    }
+    std::string advice() const {
+        return packed_ ? "unpack it with gunzip, so that rows can be read when they are wanted"
+                       : "leave --data.stream out, so that rows are read when they are wanted";
+    }
+
     static constexpr std::uint64_t most = std::uint64_t(1) << 30, most_growth = 100;
 
     struct Open {
@@ -177,7 +200,7 @@ private:
     std::vector<std::uint8_t> input_;
     std::size_t at_ = 0, end_ = 0; ///< of the input, what waits
     bool packed_ = false, inside_ = false, ended_ = false;
-    std::uint64_t total_ = 0, consumed_ = 0;
+    std::uint64_t total_ = 0, consumed_ = 0, size_ = 0;
 };
 
 /// Lines of a file. Their length is bounded: a binary file must not be taken for one line of gigabytes.
@@ -203,6 +226,17 @@ public:
     }
 
     std::size_t number() const { return number_; }
+
+    /// Of a table that takes `bytes` so far and is about to double: it must fit, and so must all that the file makes
+    /// by the part that was read.
+    void check_fits(std::uint64_t bytes) const {
+        const std::uint64_t free = memory::available(), read = std::max<std::uint64_t>(file_.consumed(), 1);
+        const double whole = std::max(3.0 * double(bytes), double(bytes) / double(read) * double(file_.size()));
+        if (whole <= double(free) + double(bytes)) return;
+        fail("the table does not fit into memory: the file has " + memory::text_of(file_.size()) +
+             ", its rows would take " + memory::text_of(std::uint64_t(whole)) + ", and " + memory::text_of(free) +
+             " are free; use fewer rows, or write them as a .npy array: its rows are read when they are wanted");
+    }
 
     /// Reads on to the checksum: nonsense in a line is best explained by a damaged file. Bounded, files may not end.
     void check_rest() {

@@ -1,18 +1,17 @@
-// Data sets that hold their rows in memory: x of one number type, and labels, for each split.
+// Data sets of x in one number type, and labels, for each split. Rows stay as the bytes they came as, in memory or on
+// the disk.
 #pragma once
 
 #include <elbo/plugin.hpp>
 
-#include <algorithm>
 #include <cmath>
-#include <set>
-#include <variant>
+
+#include "numbers.hpp"
+#include "stored.hpp"
 
 namespace elbo {
 
-using Held = std::variant<std::vector<std::uint8_t>, std::vector<float>, std::vector<double>>;
-
-struct HeldRows : DataSet {
+struct StoredRows : DataSet {
     void read(std::uint32_t field, int split, const std::int64_t* rows, std::int64_t n, float* out) const override {
         copy(field, split, rows, n, out);
     }
@@ -21,12 +20,19 @@ struct HeldRows : DataSet {
                   double* out) const override {
         copy(field, split, rows, n, out);
     }
+    std::optional<Fact> fact(std::string_view key) const override {
+        if (key != "f32_holds_values") return {};
+        for (const Part& p : parts_)
+            if (p.count > 0 && !stored::f32_holds(p.format.number)) return false;
+        return true;
+    }
 
 protected:
     struct Part {
-        Held x;
-        std::vector<float> labels; ///< none, or one per row
-        std::string path;          ///< for complaints
+        stored::RowBytes x;
+        stored::Format format;
+        std::vector<std::uint32_t> labels; ///< none, or one per row
+        std::string path;                  ///< for complaints
         std::int64_t count = 0;
     };
 
@@ -49,33 +55,26 @@ protected:
         if (dims_.empty()) dims_ = {1};
         if (dims_.size() == 2) dims_.push_back(1);
         double low = 0, high = 255;
-        if (!std::holds_alternative<std::vector<std::uint8_t>>(parts_[0].x)) {
+        if (parts_[0].format.number != stored::Number::u8) {
             low = INFINITY, high = -INFINITY;
             for (const Part& p : parts_) find_range(p, low, high);
         }
         fields_ = {describe("x", dims_, ELBO_CONTINUOUS, low, high)};
         if (!parts_[0].labels.empty()) {
-            float most = 0;
+            std::uint32_t most = 0;
             for (const Part& p : parts_)
-                for (float l : p.labels) most = std::max(most, l);
+                for (std::uint32_t l : p.labels) most = std::max(most, l);
             fields_.push_back(describe("labels", {1}, ELBO_CLASSES, 0, double(most), names_.c_str()));
         }
         return rows_of(fields_, parts_[0].count, parts_[1].count, files_.c_str());
     }
 
-    /// Labels as class numbers; others are refused.
-    static std::vector<float> classes_of(const Held& labels, std::int64_t rows, const std::string& path) {
-        std::vector<float> out;
-        std::visit([&](const auto& all) { out.assign(all.begin(), all.end()); }, labels);
-        if (std::int64_t(out.size()) != rows)
-            throw std::runtime_error(path + ": " + std::to_string(out.size()) + " labels for " + std::to_string(rows) +
-                                     " rows");
-        for (std::size_t i = 0; i < out.size(); ++i)
-            if (!(out[i] >= 0 && out[i] <= 65535) || out[i] != std::floor(out[i]))
-                throw std::runtime_error(path + ": label of row " + std::to_string(i) + " (from 0) is " +
-                                         std::to_string(out[i]) +
-                                         ", out of range: labels are classes, whole numbers from 0 to 65535");
-        return out;
+    /// A row's bytes as numbers: one after the other, unless a set has another order in its files.
+    virtual void convert(const Part& p, const std::uint8_t* bytes, float* out) const {
+        stored::convert(p.format, bytes, std::size_t(width()), out);
+    }
+    virtual void convert(const Part& p, const std::uint8_t* bytes, double* out) const {
+        stored::convert(p.format, bytes, std::size_t(width()), out);
     }
 
     Part parts_[ELBO_SPLITS];
@@ -84,40 +83,52 @@ protected:
 
 private:
     void find_range(const Part& p, double& low, double& high) const {
-        std::visit(
-            [&](const auto& x) {
-                for (std::size_t i = 0; i < x.size(); ++i) {
-                    const double v = double(x[i]);
-                    if (!std::isfinite(v))
-                        throw std::runtime_error(p.path + ": row " + std::to_string(std::int64_t(i) / width()) +
-                                                 " (from 0), value " + std::to_string(std::int64_t(i) % width()) +
-                                                 " is " + (std::isnan(v) ? "nan" : "infinite") +
-                                                 "; clean the data first");
-                    low = std::min(low, v), high = std::max(high, v);
-                }
-            },
-            p.x);
+        const auto d = std::size_t(width());
+        std::vector<double> row(d);
+        p.x.each_from(0, [&](std::int64_t i, const std::uint8_t* bytes) {
+            convert(p, bytes, row.data());
+            if (!widen(row, low, high)) refuse(p, i, row);
+        });
+    }
+    /// False when a value is not finite.
+    static bool widen(const std::vector<double>& row, double& low, double& high) {
+        constexpr std::size_t kLanes = 8; // a minimum that waits for the one before it takes long
+        double least[kLanes], most[kLanes], none[kLanes] = {};
+        std::fill_n(least, kLanes, low);
+        std::fill_n(most, kLanes, high);
+        const auto see = [&](std::size_t l, double v) {
+            least[l] = std::min(least[l], v);
+            most[l] = std::max(most[l], v);
+            none[l] += v * 0; // NaN or infinity make it NaN
+        };
+        const std::size_t whole = row.size() / kLanes * kLanes;
+        for (std::size_t i = 0; i < whole; i += kLanes)
+            for (std::size_t l = 0; l < kLanes; ++l) see(l, row[i + l]);
+        for (std::size_t i = whole; i < row.size(); ++i) see(0, row[i]);
+        low = *std::min_element(least, least + kLanes);
+        high = *std::max_element(most, most + kLanes);
+        return std::all_of(none, none + kLanes, [](double v) { return v == 0; });
+    }
+    [[noreturn]] static void refuse(const Part& p, std::int64_t i, const std::vector<double>& row) {
+        const auto at = std::find_if(row.begin(), row.end(), [](double v) { return !std::isfinite(v); });
+        throw std::runtime_error(p.path + ": row " + std::to_string(i) + " (from 0), value " +
+                                 std::to_string(at - row.begin()) + " is " + (std::isnan(*at) ? "nan" : "infinite") +
+                                 "; clean the data first");
     }
     template <class To>
     void copy(std::uint32_t field, int split, const std::int64_t* rows, std::int64_t n, To* out) const {
         if (split != ELBO_TRAIN && split != ELBO_TEST)
             throw std::out_of_range("there is no split " + std::to_string(split));
         const Part& p = parts_[split];
-        const auto d = std::size_t(width());
-        for (std::int64_t i = 0; i < n; ++i) {
+        for (std::int64_t i = 0; i < n; ++i)
             if (rows[i] < 0 || rows[i] >= p.count)
                 throw std::out_of_range("there is no row " + std::to_string(rows[i]));
-            const auto at = std::size_t(rows[i]);
-            if (field == 1) *out++ = To(p.labels.at(at));
-            else
-                std::visit(
-                    [&](const auto& x) {
-                        out =
-                            std::transform(x.begin() + std::ptrdiff_t(at * d), x.begin() + std::ptrdiff_t((at + 1) * d),
-                                           out, [](auto v) { return To(v); });
-                    },
-                    p.x);
+        if (field == 1) {
+            for (std::int64_t i = 0; i < n; ++i) out[i] = To(p.labels.at(std::size_t(rows[i])));
+            return;
         }
+        const std::int64_t d = width();
+        p.x.each(rows, n, [&](std::int64_t i, const std::uint8_t* bytes) { convert(p, bytes, out + i * d); });
     }
 
     std::vector<elbo_field> fields_;

@@ -1,14 +1,15 @@
 // Images and other arrays in the IDX format of MNIST, raw or gzip: any folder or file (`idx`), and MNIST and
-// Fashion-MNIST where they are installed. Rows stay in memory as they are in the file, a quarter of what floats take;
-// read() converts.
+// Fashion-MNIST where they are installed. Rows stay as they are in the file, in memory or on the disk; read() converts.
 #include <elbo/plugin.hpp>
 
 #include <algorithm>
-#include <bit>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 
 #include "gz.hpp"
+#include "numbers.hpp"
+#include "stored.hpp"
 
 using namespace elbo;
 namespace fs = std::filesystem;
@@ -21,12 +22,12 @@ std::uint32_t big_endian(const std::uint8_t* b) {
     return std::uint32_t(b[0]) << 24 | std::uint32_t(b[1]) << 16 | std::uint32_t(b[2]) << 8 | b[3];
 }
 
-/// One IDX file in memory.
+/// One IDX file.
 struct Array {
     std::string path;
     std::uint8_t type = u8;
     std::vector<std::int64_t> dims;
-    std::vector<std::uint8_t> bytes;
+    stored::RowBytes rows;
     double low = 0, high = 255;
 
     std::int64_t count() const { return dims.empty() ? 0 : dims[0]; }
@@ -35,8 +36,11 @@ struct Array {
         for (std::size_t i = 1; i < dims.size(); ++i) n *= std::size_t(dims[i]);
         return n;
     }
-    double value(std::size_t i) const {
-        return type == u8 ? bytes[i] : std::bit_cast<float>(big_endian(&bytes[4 * i]));
+    std::size_t value_bytes() const { return type == u8 ? 1 : 4; }
+    template <class To>
+    void convert(const std::uint8_t* row, To* out) const {
+        stored::convert(type == u8 ? stored::Format{stored::Number::u8} : stored::Format{stored::Number::f32, true},
+                        row, width(), out);
     }
     std::string size_text() const {
         std::string out;
@@ -88,19 +92,41 @@ std::uint64_t promised_bytes(const gz::File& file, const Array& array) {
 }
 
 void find_range(const gz::File& file, Array& array) {
-    std::size_t n = array.bytes.size() / 4, width = array.width();
-    array.low = array.high = array.value(0);
-    for (std::size_t i = 0; i < n; ++i) {
-        double v = array.value(i);
-        if (!std::isfinite(v))
-            file.fail("row " + std::to_string(i / width) + " (from 0), value " + std::to_string(i % width) + " is " +
-                      (std::isnan(v) ? "nan" : "infinite") + "; clean the data first");
-        array.low = std::min(array.low, v);
-        array.high = std::max(array.high, v);
-    }
+    std::vector<float> row(array.width());
+    array.low = INFINITY, array.high = -INFINITY;
+    array.rows.each_from(0, [&](std::int64_t i, const std::uint8_t* bytes) {
+        array.convert(bytes, row.data());
+        for (std::size_t k = 0; k < row.size(); ++k) {
+            const double v = double(row[k]);
+            if (!std::isfinite(v))
+                file.fail("row " + std::to_string(i) + " (from 0), value " + std::to_string(k) + " is " +
+                          (std::isnan(v) ? "nan" : "infinite") + "; clean the data first");
+            array.low = std::min(array.low, v);
+            array.high = std::max(array.high, v);
+        }
+    });
 }
 
-Array load(const fs::path& path, bool labels) {
+/// The values behind the header, in memory or left on the disk.
+void take_rows(gz::File& file, Array& array, std::uint64_t header, std::uint64_t total, const std::string& stream) {
+    array.rows = stored::RowBytes({0, array.width() * array.value_bytes()});
+    const bool stays = stored::stays(file, stream);
+    std::vector<std::uint8_t> bytes;
+    std::uint64_t there = std::min(total, file.size() - header);
+    if (!stays) bytes = file.take(total), there = bytes.size();
+    if (there < total)
+        file.fail("truncated: the header promises " + array.promise() + ", the file ends after " +
+                  std::to_string(there) + " of " + std::to_string(total) + " bytes; download it again");
+    // Asking for one more byte also makes zlib compare the checksum.
+    std::uint8_t more;
+    if (stays ? file.size() - header > total : file.read(&more, 1) == 1)
+        file.fail("goes on after the " + array.promise() + " that the header promises; header or file is damaged");
+    if (file.cut()) file.fail("truncated: all values are there, but the gzip checksum is not; download it again");
+    if (stays) array.rows.leave(file.path(), file.size(), header, array.count());
+    else array.rows.hold(std::move(bytes), 0, array.count());
+}
+
+Array load(const fs::path& path, bool labels, const std::string& stream) {
     gz::File file(path.string());
     std::uint8_t magic[4] = {}, dims[4 * 4];
     check_magic(file, magic, file.read(magic, 4), labels);
@@ -108,15 +134,7 @@ Array load(const fs::path& path, bool labels) {
     std::size_t rank = magic[3];
     if (file.read(dims, 4 * rank) < 4 * rank) file.fail("truncated: it ends inside the header; download it again");
     for (std::size_t i = 0; i < rank; ++i) array.dims.push_back(big_endian(dims + 4 * i));
-    std::uint64_t total = promised_bytes(file, array);
-    array.bytes = file.take(total);
-    if (array.bytes.size() < total)
-        file.fail("truncated: the header promises " + array.promise() + ", the file ends after " +
-                  std::to_string(array.bytes.size()) + " of " + std::to_string(total) + " bytes; download it again");
-    // Asking for one more byte also makes zlib compare the checksum.
-    if (std::uint8_t more; file.read(&more, 1) == 1)
-        file.fail("goes on after the " + array.promise() + " that the header promises; header or file is damaged");
-    if (file.cut()) file.fail("truncated: all values are there, but the gzip checksum is not; download it again");
+    take_rows(file, array, 4 + 4 * rank, promised_bytes(file, array), stream);
     if (array.type == f32) find_range(file, array);
     return array;
 }
@@ -144,10 +162,10 @@ fs::path labels_beside(const fs::path& images) {
 struct Split {
     Array images, labels;
 
-    void load_from(const fs::path& images_path, const fs::path& labels_path) {
-        images = load(images_path, false);
+    void load_from(const fs::path& images_path, const fs::path& labels_path, const std::string& stream) {
+        images = load(images_path, false, stream);
         if (labels_path.empty()) return;
-        labels = load(labels_path, true);
+        labels = load(labels_path, true, "no");
         if (labels.count() != images.count())
             throw std::runtime_error(labels.path + ": " + labels.promise() + ", but " + images.path + " holds " +
                                      images.promise() + "; the two do not belong together");
@@ -158,12 +176,13 @@ struct Split {
 
 /// Whatever --data.path names.
 struct Idx : DataSet {
-    std::string path;
+    std::string path, stream = "auto";
 
     void parameters(auto& p) {
         p("path", path,
           "folder with train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-..., each as it is or .gz; "
           "or one images file");
+        p("stream", stream, stored::kStreamHelp, one_of("auto|yes|no"));
     }
 
     elbo_rows open() override {
@@ -171,7 +190,7 @@ struct Idx : DataSet {
         fs::path from = where();
         std::error_code ignored;
         if (fs::is_directory(from, ignored)) load_folder(from);
-        else splits_[ELBO_TRAIN].load_from(from, labels_beside(from));
+        else splits_[ELBO_TRAIN].load_from(from, labels_beside(from), stream);
         check_splits();
         return found();
     }
@@ -180,12 +199,10 @@ struct Idx : DataSet {
         const Split& from = splits_[known(split)];
         const Array& array = field == 0 ? from.images : from.labels;
         const std::size_t width = array.width();
-        for (std::int64_t i = 0; i < n; ++i, out += width) {
-            const std::size_t at = known(array, split, rows[i]) * width;
-            if (array.type == u8) std::copy_n(array.bytes.data() + at, width, out);
-            else
-                for (std::size_t k = 0; k < width; ++k) out[k] = float(array.value(at + k));
-        }
+        for (std::int64_t i = 0; i < n; ++i) must_be_there(array, split, rows[i]);
+        array.rows.each(rows, n, [&](std::int64_t i, const std::uint8_t* bytes) {
+            array.convert(bytes, out + std::size_t(i) * width);
+        });
     }
 
 protected:
@@ -216,11 +233,10 @@ private:
         if (split == ELBO_TRAIN || split == ELBO_TEST) return std::size_t(split);
         throw std::out_of_range("idx: there is no split " + std::to_string(split));
     }
-    static std::size_t known(const Array& array, int split, std::int64_t row) {
+    static void must_be_there(const Array& array, int split, std::int64_t row) {
         if (row < 0 || row >= array.count())
             throw std::out_of_range("idx: row " + std::to_string(row) + " of split " + std::to_string(split) +
                                     ", which has " + std::to_string(array.count()));
-        return std::size_t(row);
     }
 
     void load_folder(const fs::path& folder) {
@@ -230,8 +246,8 @@ private:
             throw std::runtime_error(folder.string() +
                                      ": there is no train-images-idx3-ubyte[.gz] in this folder; "
                                      "a file of another name can be given by itself: --data.path FILE");
-        splits_[ELBO_TRAIN].load_from(train, either(folder / "train-labels-idx1-ubyte"));
-        if (!test.empty()) splits_[ELBO_TEST].load_from(test, either(folder / "t10k-labels-idx1-ubyte"));
+        splits_[ELBO_TRAIN].load_from(train, either(folder / "train-labels-idx1-ubyte"), stream);
+        if (!test.empty()) splits_[ELBO_TEST].load_from(test, either(folder / "t10k-labels-idx1-ubyte"), stream);
     }
 
     void check_splits() const {
@@ -268,10 +284,13 @@ private:
         return rows_of(fields_, train.images.count(), test.images.count(), files_.c_str());
     }
     double largest_label() const {
-        std::uint8_t most = 0;
+        float most = 0, label = 0;
         for (const Split& s : splits_)
-            for (std::uint8_t b : s.labels.bytes) most = std::max(most, b);
-        return most;
+            s.labels.rows.each_from(0, [&](std::int64_t, const std::uint8_t* bytes) {
+                s.labels.convert(bytes, &label);
+                most = std::max(most, label);
+            });
+        return double(most);
     }
 
     Split splits_[ELBO_SPLITS];
@@ -280,12 +299,18 @@ private:
 };
 
 struct Mnist : Idx {
-    void parameters(auto& p) { p("path", path, "folder with the files; empty: look where data sets are installed"); }
+    void parameters(auto& p) {
+        p("path", path, "folder with the files; empty: look where data sets are installed");
+        p("stream", stream, stored::kStreamHelp, one_of("auto|yes|no"));
+    }
     fs::path where() const override { return installed("mnist", "pass --data.path DIR"); }
 };
 
 struct FashionMnist : Idx {
-    void parameters(auto& p) { p("path", path, "folder with the files; empty: look where data sets are installed"); }
+    void parameters(auto& p) {
+        p("path", path, "folder with the files; empty: look where data sets are installed");
+        p("stream", stream, stored::kStreamHelp, one_of("auto|yes|no"));
+    }
     fs::path where() const override {
         return installed("fashion-mnist", "pass --data.path DIR, or install the package dataset-fashion-mnist");
     }

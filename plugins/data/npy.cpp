@@ -1,8 +1,6 @@
 // NumPy's arrays: one in a .npy file, or several in a .npz archive.
 #include <zip.h>
 
-#include <bit>
-#include <cstring>
 #include <map>
 #include <memory>
 
@@ -13,10 +11,11 @@ using namespace elbo;
 
 namespace {
 
-/// One array as it was stored.
+/// One array as it was stored; its rows are those of the first dimension.
 struct Array {
     Shape dims;
-    Held values;
+    stored::Format format;
+    stored::RowBytes rows;
 };
 
 /// The value behind a key of the header's dictionary: "'shape': (3, 4)" -> "(3, 4)".
@@ -32,30 +31,13 @@ std::string_view entry(std::string_view header, const char* key) {
     return header.substr(from, to == header.npos ? header.npos : to - from + 1);
 }
 
-template <class Stored, class To>
-std::vector<To> numbers(std::string_view bytes, bool swap) {
-    std::vector<To> out(bytes.size() / sizeof(Stored));
-    for (std::size_t i = 0; i < out.size(); ++i) {
-        std::array<char, sizeof(Stored)> b;
-        std::memcpy(b.data(), bytes.data() + i * sizeof(Stored), sizeof(Stored));
-        if (swap) std::reverse(b.begin(), b.end());
-        out[i] = To(std::bit_cast<Stored>(b));
-    }
-    return out;
-}
-
-/// f32 where it holds every number of the type.
-Held values_of(const std::string& type, std::string_view bytes, bool swap, const std::string& path) {
-    if (type == "u1" || type == "b1") return numbers<std::uint8_t, std::uint8_t>(bytes, false);
-    if (type == "i1") return numbers<std::int8_t, float>(bytes, false);
-    if (type == "i2") return numbers<std::int16_t, float>(bytes, swap);
-    if (type == "u2") return numbers<std::uint16_t, float>(bytes, swap);
-    if (type == "f4") return numbers<float, float>(bytes, swap);
-    if (type == "f8") return numbers<double, double>(bytes, swap);
-    if (type == "i4") return numbers<std::int32_t, double>(bytes, swap);
-    if (type == "u4") return numbers<std::uint32_t, double>(bytes, swap);
-    if (type == "i8") return numbers<std::int64_t, double>(bytes, swap);
-    if (type == "u8") return numbers<std::uint64_t, double>(bytes, swap);
+stored::Number number_of(const std::string& type, const std::string& path) {
+    using stored::Number;
+    static const std::map<std::string, Number> known{{"u1", Number::u8},  {"b1", Number::u8},  {"i1", Number::i8},
+                                                     {"i2", Number::i16}, {"u2", Number::u16}, {"f4", Number::f32},
+                                                     {"f8", Number::f64}, {"i4", Number::i32}, {"u4", Number::u32},
+                                                     {"i8", Number::i64}, {"u8", Number::u64}};
+    if (const auto found = known.find(type); found != known.end()) return found->second;
     throw std::runtime_error(path + ": holds values of type " + gz::shown(type) +
                              "; whole numbers and 32 or 64 bit floats are read: save it with .astype('float32')");
 }
@@ -71,11 +53,20 @@ Shape dims_of(std::string_view text, const std::string& path) {
     return out;
 }
 
-/// The format of numpy.lib.format, versions 1 to 3.
-Array parse(std::string_view all, const std::string& path) {
+/// What a header says.
+struct Header {
+    Shape dims;
+    std::string type;           ///< "<f4"
+    std::size_t begin = 0;      ///< where the values do
+    std::uint64_t promised = 1; ///< bytes of them
+};
+
+/// The format of numpy.lib.format, versions 1 to 3. start: of the file, enough of it.
+Header header_of(const std::vector<std::uint8_t>& start, const std::string& path) {
     auto broken = [&](const std::string& why) { return std::runtime_error(path + ": " + why); };
+    const std::string_view all(reinterpret_cast<const char*>(start.data()), start.size());
     if (all.size() < 10 || all.substr(0, 6) != "\x93NUMPY") throw broken("is no .npy array");
-    const auto byte = [&](std::size_t i) { return std::size_t(std::uint8_t(all[i])); };
+    const auto byte = [&](std::size_t i) { return std::size_t(start[i]); };
     const bool wide = byte(6) >= 2;
     if (byte(6) < 1 || byte(6) > 3 || all.size() < 12) throw broken("has an unknown version of the .npy format");
     const std::size_t begin = wide ? 12 : 10,
@@ -86,28 +77,70 @@ Array parse(std::string_view all, const std::string& path) {
     if (type.size() < 4 || type[0] != '\'') throw broken("holds records or objects, not plain numbers");
     if (entry(header, "fortran_order").starts_with("True"))
         throw broken("is in Fortran order; save it with np.ascontiguousarray");
-    Array a;
-    a.dims = dims_of(entry(header, "shape"), path);
-    const std::string kind = type.substr(2, type.size() - 3);
-    const std::size_t each = kind.size() == 2 && kind[1] >= '1' && kind[1] <= '8' ? std::size_t(kind[1] - '0') : 1;
-    std::uint64_t promised = each;
-    for (std::int64_t d : a.dims)
-        if (__builtin_mul_overflow(promised, std::uint64_t(d), &promised)) throw broken("promises an impossible size");
-    const std::string_view data = all.substr(begin + size);
-    if (data.size() != promised)
-        throw broken("its header promises " + std::to_string(promised) + " bytes, and there are " +
-                     std::to_string(data.size()) + (data.size() < promised ? ": truncated" : ""));
-    a.values = values_of(kind, data, type[1] == '>', path);
+    Header h{dims_of(entry(header, "shape"), path), type.substr(1, type.size() - 2), begin + size};
+    const char last = h.type[2];
+    h.promised = h.type.size() == 3 && last >= '1' && last <= '8' ? std::uint64_t(last - '0') : 1;
+    for (std::int64_t d : h.dims)
+        if (__builtin_mul_overflow(h.promised, std::uint64_t(d), &h.promised))
+            throw broken("promises an impossible size");
+    return h;
+}
+
+void must_hold(const Header& h, std::uint64_t bytes, const std::string& path) {
+    if (bytes == h.promised) return;
+    throw std::runtime_error(path + ": its header promises " + std::to_string(h.promised) + " bytes, and there are " +
+                             std::to_string(bytes) + (bytes < h.promised ? ": truncated" : ""));
+}
+
+/// The array without its rows.
+Array array_of(const Header& h, const std::string& path) {
+    Array a{h.dims, {number_of(h.type.substr(1), path), h.type[0] == '>'}, {}};
+    if (a.dims.empty() || a.dims[0] == 0) return a;
+    a.rows = stored::RowBytes({0, std::size_t(h.promised / std::uint64_t(a.dims[0]))});
     return a;
 }
 
-std::string contents(const std::string& path) {
-    gz::File file(path);
-    const auto bytes = file.take(std::uint64_t(1) << 40);
-    return {bytes.begin(), bytes.end()};
+Array parse(std::vector<std::uint8_t> all, const std::string& path) {
+    const Header h = header_of(all, path);
+    must_hold(h, all.size() - h.begin, path);
+    Array a = array_of(h, path);
+    if (h.promised > 0 && !a.dims.empty()) a.rows.hold(std::move(all), h.begin, a.dims[0]);
+    return a;
 }
 
-struct ArrayRows : HeldRows {
+Array load(const std::string& path, const std::string& stream) {
+    constexpr std::uint64_t kStart = 1 << 20;
+    gz::File file(path);
+    if (!stored::stays(file, stream)) return parse(file.take(file.packed() ? gz::File::kUnknown : file.size()), path);
+    const Header h = header_of(file.take(kStart), path);
+    must_hold(h, file.size() - h.begin, path);
+    Array a = array_of(h, path);
+    if (h.promised > 0 && !a.dims.empty()) a.rows.leave(path, file.size(), h.begin, a.dims[0]);
+    return a;
+}
+
+/// As class numbers; others are refused.
+std::vector<std::uint32_t> classes_of(const Array& labels, std::int64_t rows, const std::string& path) {
+    std::vector<std::uint32_t> out;
+    const std::size_t each = labels.rows.row_bytes() / stored::size_of(labels.format.number);
+    const std::int64_t count = labels.rows.count() * std::int64_t(each);
+    if (count != rows)
+        throw std::runtime_error(path + ": " + std::to_string(count) + " labels for " + std::to_string(rows) + " rows");
+    std::vector<double> row(each);
+    labels.rows.each_from(0, [&](std::int64_t, const std::uint8_t* bytes) {
+        stored::convert(labels.format, bytes, each, row.data());
+        for (double v : row) {
+            if (!(v >= 0 && v <= 65535) || v != std::floor(v))
+                throw std::runtime_error(path + ": label of row " + std::to_string(out.size()) + " (from 0) is " +
+                                         std::to_string(v) +
+                                         ", out of range: labels are classes, whole numbers from 0 to 65535");
+            out.push_back(std::uint32_t(v));
+        }
+    });
+    return out;
+}
+
+struct ArrayRows : StoredRows {
     /// Takes an array as the rows of a split.
     void take(int split, Array a, const std::string& path) {
         if (a.dims.empty() || a.dims[0] == 0) throw std::runtime_error(path + ": holds no rows");
@@ -115,14 +148,16 @@ struct ArrayRows : HeldRows {
         if (row.size() > ELBO_MAX_RANK - 1) throw std::runtime_error(path + ": rows have too many dimensions");
         if (split == ELBO_TEST && row != dims_)
             throw std::runtime_error(path + ": its rows have other sizes than the training rows");
-        if (split == ELBO_TEST && a.values.index() != parts_[0].x.index())
+        if (split == ELBO_TEST && kind_of(a.format.number) != kind_of(parts_[0].format.number))
             throw std::runtime_error(path + ": its values have another type than the training rows");
         dims_ = row;
-        parts_[split] = {std::move(a.values), {}, path, a.dims[0]};
+        parts_[split] = {std::move(a.rows), a.format, {}, path, a.dims[0]};
     }
     void label(int split, const Array& a, const std::string& path) {
-        parts_[split].labels = classes_of(a.values, parts_[split].count, path);
+        parts_[split].labels = classes_of(a, parts_[split].count, path);
     }
+    /// Bytes, numbers that f32 holds, and others: each is scaled in its own way.
+    static int kind_of(stored::Number n) { return n == stored::Number::u8 ? 0 : stored::f32_holds(n) ? 1 : 2; }
     void check_labels() const {
         if (parts_[1].count && parts_[0].labels.empty() != parts_[1].labels.empty())
             throw std::runtime_error(parts_[1].path + ": training and test rows must both have labels, or neither");
@@ -162,14 +197,14 @@ public:
         if (!has(key)) throw std::runtime_error(path_ + ": has no array " + gz::shown(key) + "; it has " + list());
         const std::unique_ptr<zip_file_t, int (*)(zip_file_t*)> file(::zip_fopen(zip_.get(), (key + ".npy").c_str(), 0),
                                                                      ::zip_fclose);
-        std::string bytes;
-        std::vector<char> piece(1 << 20);
+        must_fit(key, where);
+        std::vector<std::uint8_t> bytes, piece(1 << 20);
         for (zip_int64_t got = 1; got != 0;) {
             got = file ? ::zip_fread(file.get(), piece.data(), piece.size()) : -1;
             if (got < 0) throw std::runtime_error(where + ": cannot be read; the archive is damaged");
-            bytes.append(piece.data(), std::size_t(got));
+            bytes.insert(bytes.end(), piece.begin(), piece.begin() + got);
         }
-        return parse(bytes, where);
+        return parse(std::move(bytes), where);
     }
     /// The first of these that is there, or "".
     std::string first_of(std::initializer_list<const char*> names) const {
@@ -179,6 +214,15 @@ public:
     }
 
 private:
+    /// While it grows, half of it is there twice.
+    void must_fit(const std::string& key, const std::string& where) const {
+        zip_stat_t info;
+        if (::zip_stat(zip_.get(), (key + ".npy").c_str(), 0, &info) != 0 || !(info.valid & ZIP_STAT_SIZE)) return;
+        if (const std::uint64_t free = memory::available(); info.size + info.size / 2 > free)
+            throw std::runtime_error(where + ": does not fit into memory: it holds " + memory::text_of(info.size) +
+                                     ", and " + memory::text_of(free) +
+                                     " are free; save it as a .npy file, whose rows are read when they are wanted");
+    }
     struct Discard {
         void operator()(zip_t* z) const { ::zip_discard(z); }
     };
@@ -190,12 +234,13 @@ private:
 
 /// One array of rows; labels and test rows in files of their own.
 struct Npy : ArrayRows {
-    std::string path, labels, test_path, test_labels;
+    std::string path, labels, test_path, test_labels, stream = "auto";
     void parameters(auto& p) {
         p("path", path, "the array, [rows, ...]: images [rows, height, width, channels]");
         p("labels", labels, "an array of class numbers, one per row");
         p("test_path", test_path, "the test rows");
         p("test_labels", test_labels, "their class numbers");
+        p("stream", stream, stored::kStreamHelp, one_of("auto|yes|no"));
     }
     elbo_rows open() override {
         if (path.empty()) throw std::runtime_error("no data given; pass --data.path with a .npy file");
@@ -206,10 +251,10 @@ struct Npy : ArrayRows {
             if (rows.empty() && !classes.empty())
                 throw std::runtime_error("--data.test-labels without --data.test-path");
             if (rows.empty()) continue;
-            take(split, parse(contents(rows), rows), rows);
+            take(split, load(rows, stream), rows);
             add_file(rows);
             if (classes.empty()) continue;
-            label(split, parse(contents(classes), classes), classes);
+            label(split, load(classes, stream), classes);
             add_file(classes);
         }
         check_labels();

@@ -48,6 +48,16 @@ inline Picture read_png(const std::string& path, int channels) {
     return out;
 }
 
+/// What the beginning of a file says, without bytes.
+inline Picture png_size(const std::string& path) {
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    if (!png_image_begin_read_from_file(&image, path.c_str())) fail(path, image.message);
+    const Picture out{int(image.height), int(image.width), image.format & PNG_FORMAT_FLAG_COLOR ? 3 : 1, {}};
+    png_image_free(&image);
+    return out;
+}
+
 /// libjpeg's errors end in longjmp: nothing between setjmp and there may have a destructor.
 struct JpegErrors {
     jpeg_error_mgr base;
@@ -63,6 +73,7 @@ inline void jpeg_warned(j_common_ptr info, int level) {
     if (level < 0) jpeg_failed(info); // damaged data
 }
 
+/// channels < 0: the size alone.
 inline bool read_jpeg_into(std::FILE* file, int channels, Picture& out, JpegErrors& errors) {
     jpeg_decompress_struct info{};
     info.err = jpeg_std_error(&errors.base);
@@ -75,6 +86,11 @@ inline bool read_jpeg_into(std::FILE* file, int channels, Picture& out, JpegErro
     jpeg_create_decompress(&info);
     jpeg_stdio_src(&info, file);
     jpeg_read_header(&info, TRUE);
+    if (channels < 0) {
+        out.height = int(info.image_height), out.width = int(info.image_width), out.channels = info.num_components;
+        jpeg_destroy_decompress(&info);
+        return true;
+    }
     if (channels == 0) channels = info.num_components == 1 ? 1 : 3;
     info.out_color_space = channels == 3 ? JCS_RGB : JCS_GRAYSCALE;
     jpeg_start_decompress(&info);
@@ -98,6 +114,8 @@ inline Picture read_jpeg(const std::string& path, int channels) {
     if (!read_jpeg_into(file.get(), channels, out, errors)) fail(path, errors.why);
     return out;
 }
+
+inline Picture jpeg_size(const std::string& path) { return read_jpeg(path, -1); }
 
 /// The largest part around the middle that has the proportions of height x width.
 inline Picture cropped(const Picture& p, int height, int width) {

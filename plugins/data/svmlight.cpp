@@ -1,4 +1,5 @@
 // Sparse rows as text, "label index:value index:value ... # comment", raw or gzip; given out dense.
+#include <bit>
 #include <charconv>
 #include <map>
 
@@ -7,7 +8,7 @@
 
 using namespace elbo;
 
-struct Svmlight : HeldRows {
+struct Svmlight : StoredRows {
     std::string path, test_path, one_based = "auto";
     std::int64_t columns = 0;
     void parameters(auto& p) {
@@ -50,8 +51,10 @@ private:
         std::vector<double> labels;
         std::vector<std::vector<std::pair<std::int64_t, float>>> rows;
         std::int64_t largest = -1, least = 1;
+        std::size_t values = 0;
     };
     static constexpr std::int64_t kMostBytes = std::int64_t(1) << 32;
+    static constexpr std::size_t kManyValues = std::size_t(1) << 20;
 
     template <class T>
     static bool number(std::string_view text, T& out) {
@@ -91,6 +94,8 @@ private:
                     lines.fail_at(lines.number(), "index " + std::to_string(index) + " comes after " +
                                                       std::to_string(row.back().first) + "; indices must rise");
                 row.emplace_back(index, v);
+                if (++to.values >= kManyValues && std::has_single_bit(to.values))
+                    lines.check_fits(to.values * sizeof row[0]);
                 to.largest = std::max(to.largest, index), to.least = std::min(to.least, index);
             }
         }
@@ -105,13 +110,16 @@ private:
             throw std::runtime_error(
                 from.path + ": " + std::to_string(n) + " rows of " + std::to_string(d) +
                 " values are more than 4 GiB when they are written out; use fewer rows or columns");
-        std::vector<float> x(std::size_t(n * d));
+        std::vector<std::uint8_t> x(std::size_t(n * d) * sizeof(float));
         for (std::int64_t i = 0; i < n; ++i) {
-            for (const auto& [index, v] : from.rows[std::size_t(i)]) x[std::size_t(i * d + index - first)] = v;
+            for (const auto& [index, v] : from.rows[std::size_t(i)])
+                std::memcpy(&x[std::size_t(i * d + index - first) * sizeof v], &v, sizeof v);
             parts_[split].labels.push_back(
-                float(std::distance(classes.begin(), classes.find(from.labels[std::size_t(i)]))));
+                std::uint32_t(std::distance(classes.begin(), classes.find(from.labels[std::size_t(i)]))));
         }
-        parts_[split].x = std::move(x);
+        parts_[split].x = stored::RowBytes({0, std::size_t(d) * sizeof(float)});
+        parts_[split].x.hold(std::move(x), 0, n);
+        parts_[split].format = {stored::Number::f32};
         parts_[split].path = from.path;
         parts_[split].count = n;
         add_file(from.path);

@@ -39,6 +39,7 @@ struct Outcome {
     int code = -1; ///< exit code; 128 + number when a signal ended it
     bool killed = false;
     std::string out, err;
+    long peak_kib = 0; ///< of memory that it held at once
 
     bool has(const std::string& text) const { return err.find(text) != std::string::npos; }
     std::string text() const {
@@ -138,7 +139,9 @@ inline Outcome run(const Command& command) {
         if (!sent && result.has(command.when)) send();
     }
     int status = 0;
-    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) continue;
+    rusage used{};
+    while (::wait4(child, &status, 0, &used) < 0 && errno == EINTR) continue;
+    result.peak_kib = used.ru_maxrss;
     result.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     return result;
 }

@@ -183,6 +183,25 @@ TEST_CASE("loader: what reading throws arrives at next, after the batches before
     Troubled::bad = -1;
 }
 
+TEST_CASE("loader: it counts how long next waits, and nothing where a batch is ready") {
+    Part part(own_part<Troubled>("troubled"), {});
+    const Rows rows(part, {});
+    Troubled::pause_ms = 20;
+    {
+        Loader loader(rows, 4, 1, 0, 0);
+        loader.next();
+        const double first = loader.waited();
+        CHECK(first > 0.005);
+        loader.next();
+        CHECK(loader.waited() > first);
+    }
+    Troubled::pause_ms = 0;
+    Loader ahead(rows, 4, 1, 0, 0);
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    ahead.next();
+    CHECK(ahead.waited() == 0);
+}
+
 TEST_CASE("loader: reads a few batches ahead and no more, and can be destroyed at any time") {
     Part part(own_part<Troubled>("troubled"), {});
     const Rows rows(part, {});

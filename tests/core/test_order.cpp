@@ -1,8 +1,10 @@
 // The order of rows, and means over them: every row once per epoch, none favoured, none left out of a mean.
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <numeric>
 #include <set>
+#include <thread>
 
 #include "core/data/loader.hpp"
 #include "core/run/assembly.hpp"
@@ -123,6 +125,16 @@ struct Still {
             given.push_back({key, value, "--" + key});
         config = core::resolve(given, plugins());
         a = core::assemble(config, plugins(), ops::table(), backend("dnnl"));
+    }
+};
+
+/// Two values a row, each batch after a pause.
+struct Late : DataSet {
+    const std::vector<elbo_field> fields{describe("x", {2}, ELBO_CONTINUOUS, 0, 1)};
+    elbo_rows open() override { return rows_of(fields, 40); }
+    void read(std::uint32_t, int, const std::int64_t*, std::int64_t n, float* out) const override {
+        std::this_thread::sleep_for(std::chrono::milliseconds(20));
+        std::fill_n(out, 2 * n, 0.5f);
     }
 };
 
@@ -377,6 +389,21 @@ TEST_CASE("trainer: an epoch's loss is the mean over its rows, a smaller last ba
         }
         CHECK(notes.epochs[1].step == notes.losses.size());
     }
+}
+
+TEST_CASE("trainer: an epoch tells which share of it was spent waiting for rows") {
+    Still still(10);
+    auto run = core::Run::create(still.folder / "run", still.config, false);
+    const auto part = make_own<Late>("late");
+    core::DataOptions options = as_they_are();
+    options.test_fraction = 0;
+    const Rows rows(*part, options);
+    Notes notes;
+    const std::atomic<int> stop = 0;
+    core::Trainer(run, still.config, *still.a.session, rows, notes, stop).train({});
+    REQUIRE(notes.epochs.size() == 2);
+    CHECK(notes.epochs[0].data_wait > 0.3); // what a step takes is a small part of 20 ms
+    for (const core::EpochSummary& e : notes.epochs) CHECK((e.data_wait >= 0 && e.data_wait <= 1));
 }
 
 TEST_CASE("data_rows: pseudo-inputs start as rows of the training data, not always the same ones") {

@@ -98,6 +98,11 @@ TEST_CASE("train --json: one object on stdout that names existing files") {
     CHECK(j["stopped"] == false);
     for (const char* key : {"run", "metrics", "pictures", "weights"})
         CHECK(fs::exists(t.path / j[key].get<std::string>()));
+    const auto at = o.err.find("{\"epoch\":1");
+    REQUIRE(at != std::string::npos);
+    const auto epoch = nlohmann::json::parse(o.err.substr(at, o.err.find('\n', at) - at));
+    CHECK(epoch["data_wait"] >= 0);
+    CHECK(epoch["data_wait"] <= 1);
 }
 
 TEST_CASE("train: without --out takes a folder of its own each time") {

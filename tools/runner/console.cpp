@@ -42,9 +42,10 @@ std::string json_of(const core::EpochSummary& s, const core::Session& session, s
         test = {{"loss", s.test.loss}, {"squared_error", s.test.squared_error}, {"active_latents", s.test.active}};
         for (const core::EvaluatedTerm& t : s.test.terms) test[t.name] = t.value;
     }
-    return nlohmann::ordered_json{{"epoch", s.epoch},    {"epochs", epochs}, {"step", s.step},
-                                  {"train", train},      {"test", test},     {"rows_per_second", s.rows_per_second},
-                                  {"seconds", s.seconds}}
+    return nlohmann::ordered_json{{"epoch", s.epoch},     {"epochs", epochs},
+                                  {"step", s.step},       {"train", train},
+                                  {"test", test},         {"rows_per_second", s.rows_per_second},
+                                  {"seconds", s.seconds}, {"data_wait", s.data_wait}}
         .dump();
 }
 
@@ -59,6 +60,8 @@ void Console::clear() {
 }
 
 namespace {
+
+constexpr double kWorthTelling = 0.05; // of an epoch
 
 std::string bar(double share) {
     constexpr int kWide = 20;
@@ -96,6 +99,7 @@ void Console::epoch(const core::EpochSummary& s) {
                             s.test.code_variance.size());
     }
     line += fmt::format("  {:.0f} rows/s  {}", s.rows_per_second, duration(core::seconds_now() - began_));
+    if (s.data_wait >= kWorthTelling) line += fmt::format("  waited for data {:.0f} %", 100 * s.data_wait);
     run_.log(line);
     if (style_ == Style::quiet) return;
     clear();
