@@ -1,5 +1,6 @@
 // Files larger than what a run may hold. They are sparse: all of their rows are zeros, and the disk holds next to
 // nothing. ELBO_TEST_GIGABYTES asks for others than 4.
+#include <cmath>
 #include <cstdlib>
 
 #include "tests/bench/command.hpp"
