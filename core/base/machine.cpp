@@ -12,6 +12,7 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
+#include <optional>
 #include <sstream>
 #include <utility>
 
@@ -27,6 +28,63 @@ std::int64_t cpu_quota() {
     const auto limit = parse_number<double>(quota); // a word where there is none
     if (!limit || period <= 0) return std::numeric_limits<std::int64_t>::max();
     return std::max<std::int64_t>(1, std::int64_t(std::ceil(*limit / period)));
+}
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// "MemTotal:  8000 kB" in a file of /proc.
+std::optional<std::int64_t> bytes_behind(const fs::path& file, const std::string& key) {
+    std::ifstream in(file);
+    for (std::string line; std::getline(in, line);) {
+        if (!line.starts_with(key + ":")) continue;
+        const auto words = words_of(std::string_view(line).substr(key.size() + 1));
+        const auto kib = words.empty() ? std::nullopt : parse_number<std::int64_t>(words[0]);
+        return kib ? std::optional(*kib * 1024) : std::nullopt;
+    }
+    return {};
+}
+
+// The smallest limit of a group and those around it; a word where there is none.
+std::int64_t least_limit(const fs::path& top, const std::string& group, const std::string& name) {
+    std::int64_t least = std::numeric_limits<std::int64_t>::max();
+    fs::path folder = top / fs::path(group).relative_path();
+    for (;;) {
+        std::ifstream in(folder / name);
+        std::string text;
+        in >> text;
+        if (const auto limit = parse_number<std::int64_t>(text)) least = std::min(least, *limit);
+        if (folder == top || !folder.has_relative_path() || folder.parent_path() == folder) return least;
+        folder = folder.parent_path();
+    }
+}
+
+} // namespace
+
+std::int64_t memory_there(const fs::path& root) {
+    std::int64_t least =
+        bytes_behind(root / "proc/meminfo", "MemTotal").value_or(std::numeric_limits<std::int64_t>::max());
+    const fs::path groups = root / "sys/fs/cgroup";
+    least = std::min(
+        {least, least_limit(groups, "", "memory.max"), least_limit(groups / "memory", "", "memory.limit_in_bytes")});
+    std::ifstream in(root / "proc/self/cgroup"); // "0::/user.slice" in v2, "4:memory:/user.slice" in v1
+    for (std::string line; std::getline(in, line);) {
+        const auto first = line.find(':'), second = line.find(':', first + 1);
+        if (first == std::string::npos || second == std::string::npos) continue;
+        const std::string what = "," + line.substr(first + 1, second - first - 1) + ",",
+                          group = line.substr(second + 1);
+        if (what == ",,") least = std::min(least, least_limit(groups, group, "memory.max"));
+        if (what.find(",memory,") != std::string::npos)
+            least = std::min(least, least_limit(groups / "memory", group, "memory.limit_in_bytes"));
+    }
+    return least;
+}
+
+std::int64_t memory_held() {
+    const fs::path status = "/proc/self/status";
+    const auto own = bytes_behind(status, "RssAnon");
+    return own ? *own : bytes_behind(status, "VmRSS").value_or(0); // not every kernel tells them apart
 }
 
 ProcessorTimes processor_times(const std::vector<int>& processors) {

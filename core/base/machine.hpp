@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,13 @@ namespace elbo::core {
 /// Processors' worth of time that the process's group may use (cgroup v2), rounded up; very many when there is no
 /// limit.
 std::int64_t cpu_quota();
+
+/// Bytes of memory that this process can have at most: what the machine has, or its cgroup (v2 or v1) or one around
+/// that allows; very many when nothing says. root: where /proc and /sys are.
+std::int64_t memory_there(const std::filesystem::path& root = "/");
+/// Bytes that this process holds by now, files that are only mapped left out where the kernel says; 0 when nothing
+/// says.
+std::int64_t memory_held();
 
 /// Seconds that some processors have been busy and idle since the machine started, and that this process has used.
 struct ProcessorTimes {

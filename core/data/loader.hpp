@@ -27,6 +27,7 @@ struct Batch {
 
 class Loader {
 public:
+    static constexpr std::size_t kSlots = 4; ///< batches in memory
     /// Starts reading at batch `first` of `epoch` and goes on for ever.
     /// fields: names of those that are read besides x. drop_last: rows that do not fill a batch are left out.
     Loader(const Rows& rows, std::int64_t batch, std::uint64_t seed, std::uint64_t epoch, std::int64_t first,
@@ -42,7 +43,6 @@ public:
     double waited() const { return waited_; }
 
 private:
-    static constexpr std::size_t kSlots = 4;
     void work();
     void fill(std::size_t slot);
 

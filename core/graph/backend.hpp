@@ -42,6 +42,13 @@ struct Feed {
     Noise noise;
 };
 
+/// Is told of each unit once it has run; times are seconds_now()'s.
+class UnitWatcher {
+public:
+    virtual ~UnitWatcher() = default;
+    virtual void unit(std::size_t number, double began, double ended) = 0;
+};
+
 /// A program bound to the tensors it reads and writes. Used by one thread at a time.
 class Bound {
 public:
@@ -51,6 +58,11 @@ public:
     /// Output number i of the program; valid until the next run.
     virtual std::span<const float> output(std::size_t i) const = 0;
     virtual const Program& program() const = 0;
+    /// Who is told of the units of the runs that follow; nullptr: nobody.
+    void watch(UnitWatcher* watcher) { watcher_ = watcher; }
+
+protected:
+    UnitWatcher* watcher_ = nullptr;
 };
 
 /// What a replay for diagnosis found.

@@ -73,6 +73,15 @@ std::string escaped(const std::string& s) {
 
 } // namespace
 
+std::string unit_text(const Program& p, const Unit& unit) {
+    constexpr std::size_t kMost = 4;
+    if (unit.kind == Unit::Kind::claim) return unit.label;
+    std::string out = kind_text(unit) + ":";
+    const std::size_t n = unit.nodes.size(), shown = n <= kMost + 1 ? n : kMost;
+    for (std::size_t i = 0; i < shown; ++i) out += " " + std::string(p.node(unit.nodes[i]).op->name);
+    return n == shown ? out : out + fmt::format(" and {} more", n - shown);
+}
+
 std::string dump_text(const Program& p) {
     std::string out = fmt::format("program {}: {} units, {} nodes\n", p.purpose, p.units.size(), p.nodes.size());
     for (const auto& in : p.inputs) out += fmt::format("  input  {} {}\n", in.name, in.dims.text());

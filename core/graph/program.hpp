@@ -137,6 +137,8 @@ std::shared_ptr<const Program> freeze(const Tape& tape, const FreezeRequest& req
 
 /// For people: one line per unit with its nodes, sizes, FLOPs, bytes and places; totals at the end.
 std::string dump_text(const Program& program);
+/// What a unit is: "matmul + bias + relu", "group: mul add exp and 3 more", "kernel: concat".
+std::string unit_text(const Program& program, const Unit& unit);
 /// Graphviz: units as boxes, values as arrows.
 std::string dump_dot(const Program& program);
 

@@ -11,6 +11,24 @@
 
 namespace elbo::core {
 
+namespace {
+
+void must_be_known(const InitSpec& init, const std::string& tensor) {
+    std::vector<std::string> known;
+    for (const Initialiser& i : kInitialisers) known.emplace_back(i.name);
+    if (std::find(known.begin(), known.end(), init.name) == known.end())
+        throw Error(Exit::plugin, fmt::format("tensor '{}': no initialiser is called '{}'{}", tensor, init.name,
+                                              did_you_mean(init.name, known)));
+}
+
+// With the gaps between rows.
+std::int64_t floats_of(const KeptTensor& t) {
+    const std::int64_t width = t.dims.rank ? t.dims[t.dims.rank - 1] : 1;
+    return t.row_stride ? t.dims.numel() / width * t.row_stride : t.dims.numel();
+}
+
+} // namespace
+
 KeptTensor& TensorStore::declare(const std::string& name, const Dims& dims, const InitSpec& init, Keep keep) {
     if (KeptTensor* t = find(name)) {
         if (!(t->dims == dims))
@@ -20,19 +38,38 @@ KeptTensor& TensorStore::declare(const std::string& name, const Dims& dims, cons
             throw Error(Exit::plugin, fmt::format("tensor '{}' is asked for as a parameter and as a state", name));
         return *t;
     }
-    const std::int64_t stride = stride_ ? stride_(dims) : 0, width = dims.rank ? dims[dims.rank - 1] : 1;
-    auto t = std::make_unique<KeptTensor>(
-        KeptTensor{name, dims, keep, stride, aligned_floats(stride ? dims.numel() / width * stride : dims.numel())});
-    if (stride == 0) {
-        fill(*t, init, t->data.get());
-    } else {
-        std::vector<float> values(std::size_t(dims.numel()));
-        fill(*t, init, values.data());
-        t->set(values.data());
-    }
+    must_be_known(init, name);
+    const std::int64_t stride = stride_ ? stride_(dims) : 0;
+    auto t = std::make_unique<KeptTensor>(KeptTensor{name, dims, keep, stride, nullptr});
+    const std::int64_t bytes = 4 * floats_of(*t);
+    if (bytes_ + bytes > kAtOnce) late_.push_back({t.get(), init});
+    else give_memory(*t, init);
+    bytes_ += bytes;
     by_name_[name] = t.get();
     tensors_.push_back(std::move(t));
     return *tensors_.back();
+}
+
+void TensorStore::give_memory(KeptTensor& t, const InitSpec& init) const {
+    t.data = aligned_floats(floats_of(t));
+    if (t.row_stride == 0) return fill(t, init, t.data.get());
+    std::vector<float> values(std::size_t(t.dims.numel()));
+    fill(t, init, values.data());
+    t.set(values.data());
+}
+
+void TensorStore::fill_late() {
+    for (const Late& late : late_) {
+        give_memory(*late.tensor, late.as ? InitSpec{} : late.init);
+        if (late.as) late.tensor->set(late.as->values().data());
+    }
+    late_.clear();
+}
+
+void TensorStore::begin_as(KeptTensor& to, const KeptTensor& from) {
+    for (Late& late : late_)
+        if (late.tensor == &to) return void(late.as = &from);
+    to.set(from.values().data());
 }
 
 KeptTensor* TensorStore::find(const std::string& name) {
@@ -100,16 +137,9 @@ void TensorStore::fill(const KeptTensor& t, const InitSpec& init, float* out) co
     if (init.name == "he_uniform") bound = std::sqrt(6 / std::max(fan_in, 1.0));               // He et al. 2015
     if (init.name == "fan_in_uniform") bound = std::sqrt(1 / std::max(fan_in, 1.0));
     if (bound >= 0) return uniform(-init.a * bound, init.a * bound);
-    if (init.name == "data_rows") {
-        if (n == 0) return;
-        if (rows_) rows_(t.dims.rank ? t.dims[0] : 1, t.dims.row(), out);
-        else uniform(0, 1);
-        return;
-    }
-    std::vector<std::string> known;
-    for (const Initialiser& i : kInitialisers) known.emplace_back(i.name);
-    throw Error(Exit::plugin, fmt::format("tensor '{}': no initialiser is called '{}'{}", t.name, init.name,
-                                          did_you_mean(init.name, known)));
+    if (n == 0) return; // data_rows
+    if (rows_) rows_(t.dims.rank ? t.dims[0] : 1, t.dims.row(), out);
+    else uniform(0, 1);
 }
 
 } // namespace elbo::core

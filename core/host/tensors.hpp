@@ -71,8 +71,18 @@ public:
     explicit TensorStore(std::uint64_t seed, Rows rows = {}, Stride stride = {})
         : seed_(seed), rows_(std::move(rows)), stride_(std::move(stride)) {}
 
-    /// The tensor of that name, made if need be. Throws Error (plugin) when it exists with another shape or role.
+    /// The tensor of that name, made if need be. Once there are kAtOnce bytes of them, a new one gets its memory by
+    /// `fill_late`: who records may find out first that there is not so much. Throws Error (plugin) when it exists with
+    /// another shape or role.
     KeptTensor& declare(const std::string& name, const Dims& dims, const InitSpec& init, Keep keep);
+
+    /// Memory and first values for the tensors that have none yet.
+    void fill_late();
+    /// `to`, which was just made, begins as `from`.
+    void begin_as(KeptTensor& to, const KeptTensor& from);
+    static constexpr std::int64_t kAtOnce = std::int64_t(64) << 20;
+    /// Of all tensors, gaps and those without memory included.
+    std::int64_t bytes() const { return bytes_; }
 
     /// nullptr when there is none.
     KeptTensor* find(const std::string& name);
@@ -82,12 +92,20 @@ public:
     std::int64_t trained_values() const;
 
 private:
+    struct Late {
+        KeptTensor* tensor;
+        InitSpec init;
+        const KeptTensor* as = nullptr;
+    };
+    void give_memory(KeptTensor& t, const InitSpec& init) const;
     void fill(const KeptTensor& t, const InitSpec& init, float* out) const;
 
     std::uint64_t seed_;
     Rows rows_;
     Stride stride_;
     std::vector<std::unique_ptr<KeptTensor>> tensors_;
+    std::vector<Late> late_;
+    std::int64_t bytes_ = 0;
     std::unordered_map<std::string, KeptTensor*> by_name_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/base/machine.hpp"
 #include "core/base/philox.hpp"
 
 namespace elbo::core {
@@ -86,6 +87,8 @@ Assembly assemble(RunConfig& config, Registry& registry, const OpTable& ops, Bac
         return std::make_unique<Part>(registry.find("composite", name), std::vector<NamedValue>{});
     };
     settings.notice = std::move(notice);
+    settings.memory = memory_there();
+    settings.held = memory_held();
     a.session = std::make_unique<Session>(std::move(parts), settings, ops, backend, random_rows(*a.rows, config.seed));
     a.session->prepare(batch);
     if (rest != 0) a.session->check("train", rest); // the last batch of an epoch

@@ -6,6 +6,9 @@
 #include <cmath>
 #include <limits>
 
+#include "core/data/loader.hpp"
+#include "core/run/memory.hpp"
+
 namespace elbo::core {
 
 /// A bound program and what it is fed from.
@@ -155,7 +158,7 @@ void Session::record_average(Recording& r, NodeId parameter, Var next) {
     const std::string name = average_of(of);
     const bool fresh = !tensors_.find(name);
     const Var average = r.tensor(name, r.tape.dims(parameter), {}, Keep::average, {nullptr, 0});
-    if (fresh) tensors_.find(name)->set(tensors_.find(of)->values().data());
+    if (fresh) tensors_.begin_as(*tensors_.find(name), *tensors_.find(of));
     const Var t = elbo::step(next);
     const Var decay = min(settings_.average, (t - 1) / (t + 9));
     r.assign(average.node, (average + (1 - decay) * (next - average)).node, {nullptr, 0});
@@ -244,9 +247,24 @@ Session::Ready& Session::ready(const std::string& purpose, std::int64_t rows) {
     auto& slot = programs_[{purpose, rows}];
     if (!slot) {
         const Recorded made = record(purpose, rows);
-        slot = bind(freeze(made.recording->tape, made.request, &backend_));
+        const auto program = freeze(made.recording->tape, made.request, &backend_);
+        must_fit(*program, slabs_ + program->slab_bytes);
+        tensors_.fill_late();
+        slot = bind(program);
+        slabs_ += program->slab_bytes;
     }
     return *slot;
+}
+
+void Session::must_fit(const Program& program, std::int64_t slabs) const {
+    const std::int64_t rows = std::max<std::int64_t>(settings_.batch, 1);
+    core::must_fit(
+        {settings_.held, tensors_.bytes(), slabs, 4 * rows * settings_.data.numel() * std::int64_t(Loader::kSlots)},
+        settings_.memory, program);
+}
+
+void Session::watch(const std::string& purpose, std::int64_t rows, UnitWatcher* watcher) {
+    ready(purpose, rows).bound->watch(watcher);
 }
 
 std::shared_ptr<const Program> Session::program(const std::string& purpose, std::int64_t rows) {
@@ -258,6 +276,8 @@ void Session::prepare(std::int64_t rows) {
     for (const char* purpose : {"evaluate", "encode", "reconstruct", "score", "sample", "decode"}) {
         if (std::string(purpose) == "evaluate" || can(purpose)) check(purpose, rows);
     }
+    must_fit(*program("train", rows), slabs_); // the others may have made tensors
+    tensors_.fill_late();
 }
 
 // Running.

@@ -41,7 +41,9 @@ struct SessionSettings {
     std::vector<BatchField> fields; ///< that the data has
     /// The composite of that name from a plugin, or nullptr.
     std::function<std::unique_ptr<Part>(const std::string&)> composite = {};
-    std::function<void(const std::string&)> notice = {}; ///< a line for whoever waits
+    std::function<void(const std::string&)> notice = {};            ///< a line for whoever waits
+    std::int64_t memory = std::numeric_limits<std::int64_t>::max(); ///< bytes there are
+    std::int64_t held = 0;                                          ///< bytes of them that are taken before
 };
 
 /// A purpose as the parts wrote it down, before it is frozen. It lives no longer than its session.
@@ -87,6 +89,8 @@ public:
     /// Of the last run; valid until the next.
     std::span<const float> output(const std::string& name) const;
 
+    /// Who is told of the units of a purpose from now on; nullptr: nobody.
+    void watch(const std::string& purpose, std::int64_t rows, UnitWatcher* watcher);
     /// The frozen program of a purpose.
     std::shared_ptr<const Program> program(const std::string& purpose, std::int64_t rows);
     /// Where the first value that is not finite comes from, when a purpose runs on such a batch with the noise of that
@@ -114,6 +118,8 @@ private:
     void notice(const std::string& line) override;
 
     Ready& ready(const std::string& purpose, std::int64_t rows);
+    /// Throws Error (failure) before there is memory for it.
+    void must_fit(const Program& program, std::int64_t slabs) const;
     std::unique_ptr<Ready> bind(std::shared_ptr<const Program> program);
     void record_purpose(Recording& r, FreezeRequest& request, std::int64_t rows);
     void record_train(Recording& r, Var x, FreezeRequest& request);
@@ -129,6 +135,7 @@ private:
     TensorStore tensors_;
     std::map<std::string, std::unique_ptr<PartComposite>, std::less<>> composites_;
     std::map<std::pair<std::string, std::int64_t>, std::unique_ptr<Ready>> programs_;
+    std::int64_t slabs_ = 0; ///< bytes of all that are bound
     Ready* last_ = nullptr;
     std::vector<Term> terms_;
     std::vector<double> term_values_;

@@ -56,7 +56,9 @@ TrainingResult Trainer::train(Progress progress) {
         Loader loader(rows_, config_.batch, std::uint64_t(config_.seed), progress.epoch, progress.batch,
                       session_.fields(), config_.drop_last);
         while (progress.epoch < epochs && !impatient(progress)) {
+            const double asked = seconds_now();
             const Batch batch = loader.next();
+            watcher_.batch(asked, seconds_now());
             step(batch, loader.batches_per_epoch(), progress);
             if (batch.last) {
                 finish_epoch(progress, seconds_now() - began, loader.waited() - waited_before);

@@ -31,6 +31,8 @@ struct EpochSummary {
 class Watcher {
 public:
     virtual ~Watcher() = default;
+    /// A batch was asked for and came; times are seconds_now()'s.
+    virtual void batch(double /*asked*/, double /*came*/) {}
     virtual void step(const Progress& progress, std::int64_t batches_per_epoch, double loss) = 0;
     virtual void epoch(const EpochSummary& summary) = 0;
     virtual void note(const std::string& line) = 0;

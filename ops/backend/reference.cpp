@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "core/base/error.hpp"
+#include "core/base/machine.hpp"
 
 #include "ops/backend/backends.hpp"
 
@@ -42,8 +43,8 @@ public:
 
     bool run(const core::Feed& feed) override {
         const Program& p = *program_;
-        auto values =
-            reference_values(p, widened(p.tensors, tensors_.data()), widened(p.inputs, feed.inputs.data()), feed.noise);
+        auto values = reference_values(p, widened(p.tensors, tensors_.data()), widened(p.inputs, feed.inputs.data()),
+                                       feed.noise, false, watcher_);
         if (p.guard >= 0 && !std::isfinite(values[std::size_t(p.guard)][0])) return false;
         for (std::size_t i = 0; i < p.nodes.size(); ++i) {
             if (p.nodes[i].op->runs != Runs::assign) continue;
@@ -122,26 +123,69 @@ Doubles reference_value(const core::ProgramNode& n, const std::vector<Doubles>& 
     return value_of(*n.op, n.expanded.get(), n.attributes, pointers, dims, n.dims, noise, n.where);
 }
 
-std::vector<Doubles> reference_values(const Program& p, const std::vector<Doubles>& tensors,
-                                      const std::vector<Doubles>& inputs, core::Noise noise, bool round) {
-    std::vector<Doubles> values(p.nodes.size());
-    for (std::size_t i = 0; i < p.nodes.size(); ++i) {
-        const core::ProgramNode& n = p.nodes[i];
+namespace {
+
+/// Evaluates nodes of a program in any order that satisfies their inputs.
+class Evaluation {
+public:
+    Evaluation(const Program& p, const std::vector<Doubles>& tensors, const std::vector<Doubles>& inputs,
+               core::Noise noise, bool round)
+        : p_(p), tensors_(tensors), inputs_(inputs), noise_(noise), round_(round), values_(p.nodes.size()),
+          done_(p.nodes.size(), 0) {}
+
+    /// With what nobody's unit makes: views, constants, what is given.
+    void make(NodeId id) {
+        if (done_[id]) return;
+        done_[id] = 1;
+        const core::ProgramNode& n = p_.node(id);
         if (n.op->runs == Runs::tensor || n.op->runs == Runs::input) {
-            values[i] = (n.op->runs == Runs::tensor ? tensors : inputs)[std::size_t(n.given)];
-            continue;
+            value(id) = (n.op->runs == Runs::tensor ? tensors_ : inputs_)[std::size_t(n.given)];
+            return;
         }
         std::vector<const double*> in;
         std::vector<core::Dims> in_dims;
         for (NodeId k : n.inputs) {
-            in.push_back(values[std::size_t(k)].data());
-            in_dims.push_back(p.dims(k));
+            make(k);
+            in.push_back(value(k).data());
+            in_dims.push_back(p_.dims(k));
         }
-        values[i] = value_of(*n.op, n.expanded.get(), n.attributes, in, in_dims, n.dims, noise, n.where);
-        if (round)
-            for (double& v : values[i]) v = double(float(v));
+        value(id) = value_of(*n.op, n.expanded.get(), n.attributes, in, in_dims, n.dims, noise_, n.where);
+        if (round_)
+            for (double& v : value(id)) v = double(float(v));
     }
-    return values;
+
+    void make_units(core::UnitWatcher& watcher) {
+        for (std::size_t u = 0; u < p_.units.size(); ++u) {
+            const double began = core::seconds_now();
+            for (NodeId id : p_.units[u].nodes) make(id);
+            watcher.unit(u, began, core::seconds_now());
+        }
+    }
+
+    std::vector<Doubles> values() {
+        for (NodeId id = 0; std::size_t(id) < p_.nodes.size(); ++id) make(id);
+        return std::move(values_);
+    }
+
+private:
+    Doubles& value(NodeId id) { return values_[std::size_t(id)]; }
+
+    const Program& p_;
+    const std::vector<Doubles>&tensors_, &inputs_;
+    core::Noise noise_;
+    bool round_;
+    std::vector<Doubles> values_;
+    core::PerNode<char> done_;
+};
+
+} // namespace
+
+std::vector<Doubles> reference_values(const Program& p, const std::vector<Doubles>& tensors,
+                                      const std::vector<Doubles>& inputs, core::Noise noise, bool round,
+                                      core::UnitWatcher* watcher) {
+    Evaluation all(p, tensors, inputs, noise, round);
+    if (watcher) all.make_units(*watcher);
+    return all.values();
 }
 
 core::NonFinite first_non_finite(const Program& p, const std::vector<float*>& tensors, const core::Feed& feed) {

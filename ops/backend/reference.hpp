@@ -11,9 +11,10 @@ namespace elbo::ops {
 using Doubles = std::vector<double>;
 
 /// Values of every node of a program for the given tensors and inputs. round: to f32 after each node.
-/// Assignments are evaluated and written nowhere.
+/// Assignments are evaluated and written nowhere. With a watcher, unit after unit.
 std::vector<Doubles> reference_values(const core::Program& program, const std::vector<Doubles>& tensors,
-                                      const std::vector<Doubles>& inputs, core::Noise noise, bool round = false);
+                                      const std::vector<Doubles>& inputs, core::Noise noise, bool round = false,
+                                      core::UnitWatcher* watcher = nullptr);
 
 /// One node for given operands; a composite that was kept whole is written out.
 Doubles reference_value(const core::ProgramNode& node, const std::vector<Doubles>& in,

@@ -124,8 +124,10 @@ void bind_one(void*, int thread, int) {
 
 int available_threads() {
     processors(); // from here on it is known how busy they are
-    return int(std::clamp<std::int64_t>(core::cpu_quota(), 1, std::max(1, omp_get_num_procs())));
+    return int(std::clamp<std::int64_t>(core::cpu_quota(), 1, processors_there()));
 }
+
+int processors_there() { return std::max(1, omp_get_num_procs()); }
 
 void set_threads(int n) {
     team = n < 1 ? 1 : n;

@@ -9,6 +9,8 @@ namespace elbo::ops {
 /// As many as there are processors for this process, whatever OpenMP has bound its first thread to, and as its cgroup
 /// grants.
 int available_threads();
+/// Processors that this process may run on, whatever OpenMP has bound its first thread to.
+int processors_there();
 /// Sets the size of the team, once, before anything is bound: a oneDNN 2.6 primitive that runs on a smaller team than
 /// it was made for hangs or leaves out results. Throws Error (failure) when so many threads cannot be had.
 void set_threads(int n);

@@ -59,6 +59,15 @@ core::RunConfig stored_config(const core::Run& run, core::Registry& registry) {
     }
 }
 
+std::int64_t team_of(std::int64_t asked) {
+    if (asked == 0) return ops::available_threads();
+    const std::int64_t there = ops::processors_there();
+    if (asked <= there) return asked;
+    throw Error(core::Exit::usage, fmt::format("--threads: {} are asked for, and there {} {} processor{}", asked,
+                                               there == 1 ? "is" : "are", there, there == 1 ? "" : "s"))
+        .note(fmt::format("try --threads {}", there));
+}
+
 namespace {
 
 // Data and settings that changed since are told: what comes out is not what the run's own numbers were.
@@ -84,7 +93,9 @@ OpenRun open_run(const Arguments& arguments, core::Registry& registry, bool to_t
         for (const auto& spec : core::declared<core::RunConfig>())
             if (spec.name == name) core::set_value(open.config, name, spec.parse(*text, "--" + name));
     }
-    if (open.config.threads == 0) open.config.threads = ops::available_threads();
+    // A run may have been made on a machine with more processors.
+    if (!arguments.has("threads")) open.config.threads = std::min<std::int64_t>(threads, ops::processors_there());
+    open.config.threads = team_of(open.config.threads);
     if (to_train && threads != 0 && threads != open.config.threads)
         core::tell(fmt::format("note: on {} threads instead of {} the last bits can differ from an uninterrupted run's",
                                open.config.threads, threads));

@@ -24,6 +24,10 @@ struct OpenRun {
 /// What config.toml says, with plugins that were named before on this machine. Throws as resolve.
 core::RunConfig stored_config(const core::Run& run, core::Registry& registry);
 
+/// The size of the compute team when so many threads are asked for; 0: as many as this process may use. Throws Error
+/// (usage) for more than there are processors.
+std::int64_t team_of(std::int64_t asked);
+
 /// The run that the operand names, with the weights of its newest checkpoint, or of its best one where the run keeps
 /// that; the run's own numbers that were given as flags (--threads, --epochs) win. Throws Error (data) without a
 /// checkpoint. To train on, it is always the newest, and there may be none.

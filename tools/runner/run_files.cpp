@@ -172,7 +172,7 @@ private:
         if (!config_ || !has_data_) return;
         try {
             core::RunConfig config = *config_;
-            if (config.threads == 0) config.threads = ops::available_threads();
+            config.threads = team_of(std::min<std::int64_t>(config.threads, ops::processors_there()));
             backend_ = ops::make_backend("dnnl", int(config.threads));
             assembly_ = core::assemble(config, registry_, ops::table(), *backend_, scaler);
         } catch (const core::Error& e) {

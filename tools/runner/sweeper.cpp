@@ -12,6 +12,7 @@
 #include "core/base/notice.hpp"
 #include "core/files/atomic.hpp"
 #include "core/files/lock.hpp"
+#include "ops/backend/threads.hpp"
 #include "tools/runner/results.hpp"
 #include "tools/runner/sweep/children.hpp"
 #include "tools/runner/sweep/picture.hpp"
@@ -129,7 +130,7 @@ std::vector<std::string> Sweeper::words_for(const std::string& name) const {
         words = {"train"};
         add("config", (folder_ / kSettings).string());
         add("out", folder.string());
-        add("threads", std::to_string(plan().threads));
+        add("threads", std::to_string(std::min<std::int64_t>(plan().threads, ops::processors_there())));
         for (const GivenSetting& s : plan().points[place.point].settings) add(s.key, s.value);
         if (place.run.seed) add("seed", std::to_string(*place.run.seed));
     }

@@ -9,6 +9,7 @@
 #include "core/base/text.hpp"
 #include "core/files/lock.hpp"
 #include "ops/backend/threads.hpp"
+#include "tools/runner/open_run.hpp"
 #include "tools/runner/sweeper.hpp"
 
 namespace elbo::tools {
@@ -128,7 +129,7 @@ Share share_of(const Arguments& arguments, std::int64_t threads, std::size_t run
     const std::int64_t wanted =
         jobs.value_or(std::max<std::int64_t>(1, processors / std::max<std::int64_t>(1, threads)));
     const std::int64_t at_once = std::min(wanted, std::int64_t(runs));
-    return {at_once, threads ? threads : std::max<std::int64_t>(1, processors / at_once)};
+    return {at_once, threads ? team_of(threads) : std::max<std::int64_t>(1, processors / at_once)};
 }
 
 std::size_t runs_of(const Plan& plan) { return plan.points.size() * plan.points.at(0).runs.size(); }
@@ -187,6 +188,8 @@ int start_sweep(const Arguments& arguments, core::Registry& registry, const std:
         throw Error(Exit::usage, "a sweep needs --out FOLDER, where the same command goes on with it");
     if (arguments.has("overwrite"))
         throw Error(Exit::usage, "--overwrite: a sweep's folder is not replaced; delete it, or give another --out");
+    if (arguments.has("profile"))
+        throw Error(Exit::usage, "--profile is of one run; a sweep's runs share the processors");
     const fs::path folder = without_slash(*arguments.value("out"));
     StoredSweep sweep{plan_of(arguments, registry, given), {}};
     auto configs = configs_of(sweep.plan, registry);
@@ -209,7 +212,7 @@ int start_sweep(const Arguments& arguments, core::Registry& registry, const std:
 }
 
 int resume_sweep(const Arguments& arguments, core::Registry& registry) {
-    for (const char* flag : {"epochs", "patience", "threads"})
+    for (const char* flag : {"epochs", "patience", "threads", "profile"})
         if (arguments.has(flag))
             throw Error(Exit::usage, fmt::format("--{}: a sweep goes on by its own plan", flag), arguments.operand);
     const fs::path folder = without_slash(arguments.operand);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <atomic>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "ops/backend/threads.hpp"
 #include "tools/runner/console.hpp"
 #include "tools/runner/drawing.hpp"
+#include "tools/runner/profiling.hpp"
 #include "tools/runner/results.hpp"
 #include "tools/runner/tensorboard.hpp"
 
@@ -89,9 +91,15 @@ int train_on(const Arguments& arguments, OpenRun& open) {
     ops::settle_team();
     std::optional<TensorBoard> board;
     if (arguments.has("tensorboard")) board.emplace(console, open.run, open.session(), open.progress.step);
-    core::Watcher& watcher = board ? static_cast<core::Watcher&>(*board) : console;
+    core::Watcher& seen = board ? static_cast<core::Watcher&>(*board) : console;
+    std::optional<Profiler> profiler;
+    if (const auto folder = arguments.value("profile"))
+        profiler.emplace(seen, open.session(), std::min(open.config.batch, open.rows().count(core::Split::train)),
+                         *open.backend, *folder);
+    core::Watcher& watcher = profiler ? static_cast<core::Watcher&>(*profiler) : seen;
     core::Trainer trainer(open.run, open.config, open.session(), open.rows(), watcher, stop_signal);
     const core::TrainingResult result = trainer.train(open.progress);
+    if (profiler && profiler->write()) console.introduce("profile in " + *arguments.value("profile"));
     if (result.stopped) {
         console.note(fmt::format("stopped after step {}, saved; go on with: model-runner resume {}",
                                  result.progress.step, open.run.folder().string()));

@@ -24,6 +24,9 @@ struct Flag {
 inline constexpr Flag kJson{"json", "", "machine-readable result"};
 inline constexpr Flag kQuiet{"quiet", "", "no progress; warnings and errors still come"};
 inline constexpr Flag kTensorBoard{"tensorboard", "", "write events for TensorBoard into RUN/tensorboard"};
+inline constexpr Flag kProfile{"profile", "DIR",
+                               "time of each unit over the first 300 steps: profile.txt, profile.json, and trace.json "
+                               "for Perfetto"};
 inline constexpr Flag kThreads{"threads", "N", "size of the compute team, instead of the run's", true};
 inline constexpr Flag kSplit{"split", "train|test", "which rows (default: test)"};
 constexpr Flag out_flag(std::string_view help) { return {"out", "FILE", help}; }

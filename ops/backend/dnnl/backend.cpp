@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/base/error.hpp"
+#include "core/base/machine.hpp"
 #include "core/base/memory.hpp"
 #include "ops/backend/backends.hpp"
 #include "ops/backend/dnnl/claims.hpp"
@@ -112,7 +113,9 @@ public:
         auto guarded = [&] { return std::isfinite(*memory.at(program_->place(program_->guard))); };
         if (program_->guard >= 0 && guard_unit_ < 0 && !guarded()) return false; // given, not computed
         for (std::size_t i = 0; i < steps_.size(); ++i) {
+            const double began = watcher_ ? core::seconds_now() : 0;
             steps_[i]->run(memory, feed.noise);
+            if (watcher_) watcher_->unit(i, began, core::seconds_now());
             if (int(i) == guard_unit_ && !guarded()) return false;
         }
         return true;

@@ -4,6 +4,7 @@
 #include "core/base/error.hpp"
 #include "core/base/notice.hpp"
 #include "ops/backend/backends.hpp"
+#include "tools/runner/profiling.hpp"
 #include "tools/runner/sweep/store.hpp"
 #include "tools/runner/sweeping.hpp"
 #include "tools/runner/training.hpp"
@@ -16,6 +17,7 @@ int resume(const Arguments& arguments, core::Registry& registry) {
     if (is_sweep(arguments.operand)) return resume_sweep(arguments, registry);
     if (arguments.has("jobs"))
         throw core::Error(core::Exit::usage, "--jobs belongs to a sweep, and this is none", arguments.operand);
+    if (const auto folder = arguments.value("profile")) must_be_writable(*folder);
     OpenRun open = open_run(arguments, registry, true);
     if (open.run.info("data.sha256").empty())
         open.run.write_info(open.config, open.session(), open.rows(), ops::backend_description(), registry);
@@ -43,6 +45,7 @@ const VerbEntry entry({.order = 40,
                                  kThreads,
                                  kQuiet,
                                  kTensorBoard,
+                                 kProfile,
                                  kJson},
                        .run = resume});
 

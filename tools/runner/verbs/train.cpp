@@ -1,12 +1,13 @@
 // train: a new run folder, and a model trained into it.
 #include <fmt/format.h>
 
+#include "core/base/error.hpp"
 #include "core/base/notice.hpp"
 #include "core/run/defaults.hpp"
 #include "ops/backend/backends.hpp"
-#include "ops/backend/threads.hpp"
 #include "ops/table.hpp"
 #include "tools/runner/foresight.hpp"
+#include "tools/runner/profiling.hpp"
 #include "tools/runner/sweeping.hpp"
 #include "tools/runner/training.hpp"
 
@@ -32,11 +33,21 @@ std::vector<core::GivenSetting> settings_of(const Arguments& arguments) {
     return settings;
 }
 
+void check_profile(const Arguments& arguments) {
+    const auto folder = arguments.value("profile");
+    if (!folder) return;
+    for (const char* flag : {"print-config", "dry-run"})
+        if (arguments.has(flag))
+            throw core::Error(core::Exit::usage, fmt::format("--profile: nothing is trained with --{}", flag));
+    must_be_writable(*folder);
+}
+
 int train(const Arguments& arguments, core::Registry& registry) {
     const std::vector<core::GivenSetting> given = settings_of(arguments);
     if (wants_sweep(arguments)) return start_sweep(arguments, registry, given);
+    check_profile(arguments);
     core::RunConfig config = core::resolve(given, registry);
-    if (config.threads == 0) config.threads = ops::available_threads();
+    config.threads = team_of(config.threads);
     auto backend = ops::make_backend("dnnl", int(config.threads));
     // Everything that can be wrong with the parts and the data shows here, before a folder is made.
     std::string chosen;
@@ -78,6 +89,7 @@ const VerbEntry entry({.order = 30,
                                  {"dry-run", "", "print tensors, memory, FLOPs and the time to expect; write nothing"},
                                  kQuiet,
                                  kTensorBoard,
+                                 kProfile,
                                  {"sweep", "KEY=VALUES",
                                   "one run for each value of a setting: latent=8,16; a semicolon between values that "
                                   "have commas: encoder.hidden=400,400;200; a range to draw from with --random: "
