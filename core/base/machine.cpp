@@ -39,9 +39,9 @@ std::optional<std::int64_t> bytes_behind(const fs::path& file, const std::string
     std::ifstream in(file);
     for (std::string line; std::getline(in, line);) {
         if (!line.starts_with(key + ":")) continue;
-        const auto words = words_of(std::string_view(line).substr(key.size() + 1));
-        const auto kib = words.empty() ? std::nullopt : parse_number<std::int64_t>(words[0]);
-        return kib ? std::optional(*kib * 1024) : std::nullopt;
+        std::istringstream words(line.substr(key.size() + 1)); // after spaces, or a tab
+        std::int64_t kib = 0;
+        return words >> kib ? std::optional(kib * 1024) : std::nullopt;
     }
     return {};
 }

@@ -93,7 +93,8 @@ private:
             return waits();
         if (p_.runs(reader) == Runs::row_sum) return before_a_sum(m, reader);
         if (!(p_.dims(reader) == unit(m).space)) return sizes_differ(unit(m).space, p_.dims(reader));
-        if (unit(m).nodes.size() >= freezing::kMostNodesInGroup) return "the group is full";
+        // Nodes that only the reader needs have moved to it, so it may be the full one.
+        if (unit(m).nodes.size() + unit(r).nodes.size() > freezing::kMostNodesInGroup) return "the group is full";
         for (NodeId other : p_.node(reader).inputs) {
             const int from = unit_[freezing::source(p_, other)];
             if (from == m && (other != freezing::source(p_, other) || p_.runs(other) != Runs::elementwise))
