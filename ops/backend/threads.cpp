@@ -29,6 +29,9 @@ extern "C" {
 void GOMP_parallel(void (*body)(void*), void* data, unsigned threads, unsigned flags);
 void omp_set_num_threads(int);
 void omp_set_dynamic(int);
+void omp_set_max_active_levels(int);
+int omp_get_max_active_levels(void);
+int omp_get_thread_limit(void);
 int omp_get_thread_num(void);
 int omp_get_num_threads(void);
 int omp_get_num_procs(void);
@@ -87,6 +90,15 @@ void must_start(int n) {
         .note(fmt::format("{} could be started: --threads {}", others.size() + 1, others.size() + 1));
 }
 
+// OMP_THREAD_LIMIT makes teams smaller than was asked for, without a word: what oneDNN made for more threads would then
+// wait for them for ever.
+void must_be_given(int n) {
+    const int limit = omp_get_thread_limit();
+    if (n <= limit) return;
+    throw core::Error(core::Exit::failure, fmt::format("OpenMP may start {} of {} threads: OMP_THREAD_LIMIT", limit, n))
+        .note(fmt::format("ask for fewer: --threads {}", limit));
+}
+
 /// The processors this process could use when it began to look.
 struct Processors {
     cpu_set_t set;
@@ -132,8 +144,11 @@ int processors_there() { return std::max(1, omp_get_num_procs()); }
 void set_threads(int n) {
     team = n < 1 ? 1 : n;
     processors();
+    must_be_given(team);
     must_start(team);
+    // Whatever OMP_DYNAMIC and OMP_MAX_ACTIVE_LEVELS say: a team is of that size.
     omp_set_dynamic(0);
+    if (omp_get_max_active_levels() < 1) omp_set_max_active_levels(1);
     omp_set_num_threads(team);
 }
 

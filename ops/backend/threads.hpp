@@ -7,7 +7,7 @@
 namespace elbo::ops {
 
 /// As many as there are processors for this process, whatever OpenMP has bound its first thread to, and as its cgroup
-/// grants.
+/// and OMP_THREAD_LIMIT grant.
 int available_threads();
 /// Processors that this process may run on, whatever OpenMP has bound its first thread to.
 int processors_there();

@@ -80,6 +80,29 @@ TEST_CASE("SIGHUP saves, and is ignored where whoever started the program ignore
     CHECK(o.has("epoch 200/200"));
 }
 
+TEST_CASE("H1: a team is as large as oneDNN was told, whatever OpenMP's variables say, or is refused") {
+    const FaultyFolder f;
+    auto train = [&](const std::string& threads, const std::map<std::string, std::string>& environment) {
+        std::vector<std::string> words{ELBO_RUNNER,       "train", "vae", "--data",    "shapes", "--data.count", "60",
+                                       "--data.test-count", "20",    "--data.size", "8", "--batch", "30", "--encoder",
+                                       "conv",            "--decoder", "conv", "--epochs",  "1",      "--latent",
+                                       "4",               "--threads", threads, "--out",    "run",    "--overwrite"};
+        return run({.words = words, .folder = f.here(), .environment = environment, .seconds = 60});
+    };
+    must_be_done(train("8", {}));
+    const std::string wanted = f.weights();
+    const std::pair<const char*, const char*> harmless[] = {
+        {"OMP_DYNAMIC", "true"}, {"OMP_MAX_ACTIVE_LEVELS", "0"}, {"OMP_NUM_THREADS", "3"}, {"OMP_THREAD_LIMIT", "8"}};
+    for (const auto& [name, value] : harmless) {
+        INFO(name << "=" << value);
+        must_be_done(train("8", {{name, value}}));
+        CHECK(f.weights() == wanted);
+    }
+    refused(train("8", {{"OMP_THREAD_LIMIT", "2"}}), 1,
+            {"OpenMP may start 2 of 8 threads: OMP_THREAD_LIMIT", "--threads 2"});
+    must_be_done(train("0", {{"OMP_THREAD_LIMIT", "1"}})); // as many as may be had
+}
+
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // they reserve all addresses
 TEST_CASE("threads that cannot be had are told before any folder is made") {
     const FaultyFolder f;

@@ -287,6 +287,29 @@ TEST_CASE("layers: a map of the house, for people") {
     CHECK(function.lines > 5);
 }
 
+TEST_CASE("oneDNN: nothing is used that one of its versions gets wrong") {
+    const std::map<std::string, const char*> kept_away{
+        {"inner_product", "H3: 2.6 leaves out the tail of its weights' gradient; a product does the same"},
+        {"eltwise_log", "H6: its logarithm of 1 is not 0, and that of a NaN is not one"},
+        {"dnnl::lstm", "H8: its backward step adds to what lies in the gradient"},
+        {"dnnl::gru", "H8: as lstm"},
+        {"dnnl::vanilla_rnn", "H8: as lstm"},
+        {"deconvolution", "its bias and activation run value by value; convolution_backward_data does the same"},
+        {"RUNTIME_DIM", "H11: sizes that are not known make it take its oldest product"},
+        {"scratchpad_mode::library", "H1: that memory belongs to the thread which made the primitive"}};
+    int seen = 0;
+    for (const Source& s : sources()) {
+        if (!s.in("ops/backend/dnnl")) continue;
+        for (std::size_t i = 0; i < s.lines.size(); ++i) {
+            const std::string code = code_of(s.lines[i]);
+            seen += code.find("dnnl::matmul") != std::string::npos;
+            for (const auto& [name, why] : kept_away)
+                CHECK_MESSAGE(code.find(name) == std::string::npos, s.path << ":" << i + 1 << ": " << why);
+        }
+    }
+    CHECK(seen > 0);
+}
+
 TEST_CASE("layers: a plugin is built on elbo/plugin.hpp alone") {
     for (const Source& s : sources()) {
         if (!(s.in("models") || s.in("plugins")) || s.header()) continue;

@@ -72,10 +72,15 @@ private:
     elbo_trace* trace_;
 };
 
+/// The size of the last axis; 1 of a single value, which has none.
+inline std::int64_t last_size(In x) {
+    const Shape s = shape(x);
+    return s.empty() ? 1 : s.back();
+}
+
 /// x . W + b. x: [..., in] -> [..., out]; weight [in, out], bias [out], named `name`.weight and `name`.bias.
 inline Var linear(In x, std::int64_t out, const std::string& name, const Init& weight = Init::fan_in()) {
-    Shape s = shape(x);
-    std::int64_t in = s.empty() ? 1 : s.back();
+    const std::int64_t in = last_size(x);
     Init bias = weight.name == "fan_in_uniform" && in > 0
                     ? Init::uniform(-1 / std::sqrt(double(in)), 1 / std::sqrt(double(in)))
                     : Init::zeros();
@@ -118,14 +123,14 @@ inline Var batch_normalised(In x, const std::string& name, double momentum = 0.9
 /// Normalises each row over its last axis, with a learned scale and shift.
 inline Var layer_normalised(In x, const std::string& name, double eps = 1e-5) {
     detail::Inside caller(x.site);
-    const std::int64_t c = shape(x).back();
+    const std::int64_t c = last_size(x);
     return layer_norm(x, parameter(x, name + ".scale", {c}, Init::constant(1)), parameter(x, name + ".shift", {c}),
                       eps);
 }
 /// Normalises each row over `groups` shares of its channels (Wu and He 2018): as many as divide them, at most `groups`.
 inline Var group_normalised(In x, const std::string& name, std::int64_t groups = 8, double eps = 1e-5) {
     detail::Inside caller(x.site);
-    const std::int64_t c = shape(x).back();
+    const std::int64_t c = last_size(x);
     groups = std::min(groups, c);
     while (c % groups != 0) --groups;
     return group_norm(x, parameter(x, name + ".scale", {c}, Init::constant(1)), parameter(x, name + ".shift", {c}),
@@ -154,7 +159,7 @@ inline Var dropout(In x, double rate) {
 /// same name takes the next step with the same weights. state [B, 2H], zeros at first.
 inline Var lstm(In x, In state, const std::string& name) {
     detail::Inside caller(x.site);
-    const std::int64_t in = shape(x).back(), h = shape(state).back() / 2;
+    const std::int64_t in = last_size(x), h = last_size(state) / 2;
     const double bound = 1 / std::sqrt(double(h));
     return lstm_cell(x, state, parameter(x, name + ".input", {in, 4 * h}, Init::uniform(-bound, bound)),
                      parameter(x, name + ".state", {h, 4 * h}, Init::uniform(-bound, bound)),

@@ -1,0 +1,95 @@
+// What oneDNN chose for the training steps of the standard workloads, asked of elbo-bench: nothing slow, and the same
+// as the golden list of this version and these instructions.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "tests/bench/command.hpp"
+#include "tests/bench/golden.hpp"
+
+using namespace elbo::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A workload of elbo-bench and its rows: W1a, W1b, W2a, W2b, W3.
+struct Step {
+    std::string workload;
+    int rows;
+};
+const Step kSteps[] = {
+    {"mlp_vae", 128}, {"mlp_vae", 1024}, {"deep_mlp_vae", 128}, {"deep_mlp_vae", 1024}, {"conv_vae", 128}};
+
+/// As far as oneDNN may go, "" for what the processor has.
+constexpr const char* kInstructions[] = {"", "AVX2"};
+
+struct Chosen {
+    std::string version; ///< "2.6"
+    std::vector<std::string> units;
+};
+
+Chosen chosen(const Step& step, const std::string& instructions) {
+    // g++ 12's LeakSanitizer crashes itself, at exit, in a program that opened libraries and started no thread.
+    const Outcome o = run({.words = {ELBO_BENCH, "--units", "--workload", step.workload, "--batch",
+                                     std::to_string(step.rows), "--threads", "1"},
+                           .environment = {{"ONEDNN_MAX_CPU_ISA", instructions},
+                                           {"DNNL_MAX_CPU_ISA", ""},
+                                           {"ASAN_OPTIONS", "detect_leaks=0"}}});
+    must_be_done(o);
+    std::stringstream in(o.out);
+    std::string line;
+    std::getline(in, line);
+    std::smatch found;
+    REQUIRE_MESSAGE(std::regex_search(line, found, std::regex("^oneDNN ([0-9]+\\.[0-9]+)\\.")), line);
+    Chosen all{found[1], {}};
+    while (std::getline(in, line)) all.units.push_back(line);
+    REQUIRE(!all.units.empty());
+    return all;
+}
+
+std::vector<std::string> workloads() {
+    const Outcome o = run({.words = {ELBO_BENCH, "--help"}, .environment = {{"ASAN_OPTIONS", "detect_leaks=0"}}});
+    must_be_done(o);
+    std::smatch found;
+    REQUIRE(std::regex_search(o.out, found, std::regex("--workload <NAME> +([a-z0-9_, ]+) \\(")));
+    std::vector<std::string> names;
+    std::stringstream in(found[1]);
+    for (std::string name; in >> name;) names.push_back(name.substr(0, name.find(',')));
+    return names;
+}
+
+} // namespace
+
+TEST_CASE("what oneDNN runs: every workload of the benchmark is looked at here") {
+    const auto all = workloads();
+    CHECK(!all.empty());
+    for (const std::string& name : all)
+        CHECK_MESSAGE(std::any_of(std::begin(kSteps), std::end(kSteps), [&](const Step& s) { return s.workload == name; }),
+                      name << " belongs into kSteps, and its units into the golden lists");
+}
+
+TEST_CASE("what oneDNN runs: nothing by its reference or its oldest product, and all as in the golden list") {
+    for (const std::string instructions : kInstructions) {
+        std::string list, version;
+        for (const Step& step : kSteps) {
+            const Chosen c = chosen(step, instructions);
+            version = c.version;
+            list += fmt::format("{}, {} rows\n", step.workload, step.rows);
+            for (const std::string& unit : c.units) {
+                const std::string by = unit.substr(unit.rfind(": ") + 2);
+                CHECK_MESSAGE(by.find("ref") == std::string::npos, step.workload << ": " << unit);
+                CHECK_MESSAGE(by.find("gemm:jit") == std::string::npos, step.workload << ": " << unit);
+                list += "  " + unit + "\n";
+            }
+        }
+        const std::string set = list.find("avx512") != std::string::npos ? "avx512"
+                                : list.find("avx2") != std::string::npos ? "avx2"
+                                                                         : "other";
+        const std::string name = "onednn_" + version + "_" + set;
+        if (fs::exists(fs::path(ELBO_SOURCE_DIR) / "tests/golden" / (name + ".txt")) || std::getenv("ELBO_UPDATE_GOLDEN"))
+            check_golden(name, list);
+        else
+            MESSAGE("there is no golden list " << name << " to compare with");
+    }
+}
