@@ -83,10 +83,11 @@ TEST_CASE("SIGHUP saves, and is ignored where whoever started the program ignore
 TEST_CASE("H1: a team is as large as oneDNN was told, whatever OpenMP's variables say, or is refused") {
     const FaultyFolder f;
     auto train = [&](const std::string& threads, const std::map<std::string, std::string>& environment) {
-        std::vector<std::string> words{ELBO_RUNNER,       "train", "vae", "--data",    "shapes", "--data.count", "60",
-                                       "--data.test-count", "20",    "--data.size", "8", "--batch", "30", "--encoder",
-                                       "conv",            "--decoder", "conv", "--epochs",  "1",      "--latent",
-                                       "4",               "--threads", threads, "--out",    "run",    "--overwrite"};
+        std::vector<std::string> words{
+            ELBO_RUNNER, "train",       "vae", "--data",   "shapes", "--data.count", "60",    "--data.test-count",
+            "20",        "--data.size", "8",   "--batch",  "30",     "--encoder",    "conv",  "--decoder",
+            "conv",      "--epochs",    "1",   "--latent", "4",      "--threads",    threads, "--out",
+            "run",       "--overwrite"};
         return run({.words = words, .folder = f.here(), .environment = environment, .seconds = 60});
     };
     must_be_done(train("8", {}));
