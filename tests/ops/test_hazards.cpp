@@ -26,7 +26,8 @@ Doubles drawn(const Dims& d, std::uint64_t seed) {
     return x;
 }
 
-Frozen recorded(const std::vector<Dims>& sizes, Values& values, const core::Backend& on, Vars (*function)(const Vars&)) {
+Frozen recorded(const std::vector<Dims>& sizes, Values& values, const core::Backend& on,
+                Vars (*function)(const Vars&)) {
     core::Recording r(ops::table(), nullptr, "test");
     Vars x;
     for (const Dims& d : sizes) {
@@ -150,8 +151,7 @@ TEST_CASE("H5: every convolution we ship runs both ways, and gives the same on o
                 const auto parts = image_net(net.name, net.encoder, net.decoder);
                 const auto one = after_a_step(1, parts, data, rows), eight = after_a_step(8, parts, data, rows);
                 REQUIRE(one.size() == eight.size());
-                for (const auto& [name, values] : one)
-                    CHECK_MESSAGE(difference(eight.at(name), values) < 1e-4, name);
+                for (const auto& [name, values] : one) CHECK_MESSAGE(difference(eight.at(name), values) < 1e-4, name);
             }
 }
 

@@ -31,11 +31,11 @@ struct Chosen {
 
 Chosen chosen(const Step& step, const std::string& instructions) {
     // g++ 12's LeakSanitizer crashes itself, at exit, in a program that opened libraries and started no thread.
-    const Outcome o = run({.words = {ELBO_BENCH, "--units", "--workload", step.workload, "--batch",
-                                     std::to_string(step.rows), "--threads", "1"},
-                           .environment = {{"ONEDNN_MAX_CPU_ISA", instructions},
-                                           {"DNNL_MAX_CPU_ISA", ""},
-                                           {"ASAN_OPTIONS", "detect_leaks=0"}}});
+    const Outcome o =
+        run({.words = {ELBO_BENCH, "--units", "--workload", step.workload, "--batch", std::to_string(step.rows),
+                       "--threads", "1"},
+             .environment = {
+                 {"ONEDNN_MAX_CPU_ISA", instructions}, {"DNNL_MAX_CPU_ISA", ""}, {"ASAN_OPTIONS", "detect_leaks=0"}}});
     must_be_done(o);
     std::stringstream in(o.out);
     std::string line;
@@ -65,8 +65,9 @@ TEST_CASE("what oneDNN runs: every workload of the benchmark is looked at here")
     const auto all = workloads();
     CHECK(!all.empty());
     for (const std::string& name : all)
-        CHECK_MESSAGE(std::any_of(std::begin(kSteps), std::end(kSteps), [&](const Step& s) { return s.workload == name; }),
-                      name << " belongs into kSteps, and its units into the golden lists");
+        CHECK_MESSAGE(
+            std::any_of(std::begin(kSteps), std::end(kSteps), [&](const Step& s) { return s.workload == name; }),
+            name << " belongs into kSteps, and its units into the golden lists");
 }
 
 TEST_CASE("what oneDNN runs: nothing by its reference or its oldest product, and all as in the golden list") {
@@ -87,9 +88,9 @@ TEST_CASE("what oneDNN runs: nothing by its reference or its oldest product, and
                                 : list.find("avx2") != std::string::npos ? "avx2"
                                                                          : "other";
         const std::string name = "onednn_" + version + "_" + set;
-        if (fs::exists(fs::path(ELBO_SOURCE_DIR) / "tests/golden" / (name + ".txt")) || std::getenv("ELBO_UPDATE_GOLDEN"))
+        if (fs::exists(fs::path(ELBO_SOURCE_DIR) / "tests/golden" / (name + ".txt")) ||
+            std::getenv("ELBO_UPDATE_GOLDEN"))
             check_golden(name, list);
-        else
-            MESSAGE("there is no golden list " << name << " to compare with");
+        else MESSAGE("there is no golden list " << name << " to compare with");
     }
 }
