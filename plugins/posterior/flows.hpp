@@ -18,7 +18,8 @@ struct FlowPosterior : Posterior {
         const std::int64_t l = latent(features);
         Var mean = linear(features, l, "mean"), log_var = soft_clamp(linear(features, l, "log_var"), bound);
         Vars out;
-        for (Var noise : {normal_like(mean), constant(mean, 0, shape(mean))}) {
+        const Var noises[] = {normal_like(mean), constant(mean, 0, shape(mean))};
+        for (Var noise : noises) {
             Var z = mean + exp(0.5 * log_var) * noise;
             Var log_q = -0.5 * sum_rows(std::log(2 * M_PI) + log_var + square(noise));
             for (std::int64_t i = 0; i < steps(); ++i) {

@@ -26,7 +26,7 @@ struct FullGaussian : Posterior {
     Var log_prob(const Vars& p, Var z) const override {
         Var d = z - p[0];
         Shape column = shape(d), square_ = column;
-        const std::int64_t l = column.back();
+        const std::int64_t l = last_size(d);
         column.push_back(1), square_.push_back(l);
         Var e = triangular_solve(broadcast_to(p[1], square_), reshape(d, column));
         return -0.5 * sum(square(reshape(e, shape(d))) + std::log(2 * M_PI), {-1}) - sum(log(diagonal(p[1])), {-1});

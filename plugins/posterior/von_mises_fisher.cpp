@@ -34,7 +34,7 @@ struct VonMisesFisher : Posterior {
     /// The mean direction; the mean itself lies within the sphere.
     Var mean(const Vars& p) const override { return p[0]; }
     Var log_prob(const Vars& p, Var z) const override {
-        const Concentrated c(p[1], double(shape(z).back()));
+        const Concentrated c(p[1], double(last_size(z)));
         return sum(p[0] * z, {-1}) * sum(p[1], {-1}) - c.log_normaliser;
     }
 

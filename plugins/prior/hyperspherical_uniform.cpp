@@ -16,7 +16,7 @@ struct HypersphericalUniform : Prior {
     Var sample(Var like) const override { return unit(normal_like(like)); }
     std::optional<Var> kl(std::string_view family, const Vars& p) const override {
         if (family != "von_mises_fisher") return {};
-        const double m = double(shape(p[0]).back());
+        const double m = double(last_size(p[0]));
         const Concentrated c(p[1], m);
         return sum(p[1], {-1}) * c.mean_cosine - c.log_normaliser + log_sphere_area(m);
     }

@@ -34,7 +34,7 @@ private:
         Var kept, s, t; ///< [L], [..., L], [..., L]
     };
     Coupling coupling(Var z, std::int64_t i) const {
-        const std::int64_t l = shape(z).back();
+        const std::int64_t l = last_size(z);
         Scope here(z, "coupling" + std::to_string(i));
         Var place = iota(z, {l}) + double(i % 2);
         Var kept = less(place - 2 * elbo::floor(place / 2), 0.5);

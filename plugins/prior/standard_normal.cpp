@@ -11,7 +11,7 @@ struct StandardNormal : Prior {
     }
     std::optional<Var> kl(std::string_view family, const Vars& p) const override {
         if (family != "full_gaussian") return Prior::kl(family, p);
-        const double n = double(shape(p[0]).back());
+        const double n = double(last_size(p[0]));
         return 0.5 * (sum_rows(square(p[1])) + sum_rows(square(p[0])) - n) - sum_rows(log(diagonal(p[1])));
     }
 };

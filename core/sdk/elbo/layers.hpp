@@ -74,8 +74,11 @@ private:
 
 /// The size of the last axis; 1 of a single value, which has none.
 inline std::int64_t last_size(In x) {
-    const Shape s = shape(x);
-    return s.empty() ? 1 : s.back();
+    std::int64_t dims[ELBO_MAX_RANK]; // g++ 14 warns of shape(x).back(): it takes it for one of an empty vector
+    std::uint32_t rank = 0;
+    elbo_trace* trace = detail::recording_of("shape", {&x, 1}, x.site);
+    detail::check(trace, detail::host->shape(trace, x.var.node, dims, &rank));
+    return rank == 0 ? 1 : dims[rank - 1];
 }
 
 /// x . W + b. x: [..., in] -> [..., out]; weight [in, out], bias [out], named `name`.weight and `name`.bias.

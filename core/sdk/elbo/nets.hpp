@@ -32,7 +32,7 @@ struct DenseLayers {
             h = elbo::activation(activation, normalised(norm, h, name + ".norm"));
             if (gated) h = h * sigmoid(linear(x, hidden[i], name + ".gate", initialiser(init)));
             h = elbo::dropout(h, dropout);
-            x = shortcuts && shape(x).back() == hidden[i] ? x + h : h;
+            x = shortcuts && last_size(x) == hidden[i] ? x + h : h;
         }
         return x;
     }
