@@ -198,7 +198,7 @@ TEST_CASE("doctor: works here, names what it looked at, and says why a plugin wa
     CHECK(warnings["ELBO_DATA"] == 1);
     INFO(texts);
     CHECK(texts.find("other_major.so: refused: ") != std::string::npos);
-    CHECK(texts.find("oneDNN 2") != std::string::npos);
+    CHECK(texts.find("oneDNN ") != std::string::npos);
     CHECK(texts.find("relative (ELBO_PLUGIN_PATH): it is not absolute") != std::string::npos);
 }
 
