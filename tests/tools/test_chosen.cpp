@@ -13,13 +13,14 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// A workload of elbo-bench and its rows: W1a, W1b, W2a, W2b, W3.
+/// A workload of elbo-bench and its rows: W1a, W1b, W2a, W2b, W3, W4, W8.
 struct Step {
     std::string workload;
     int rows;
 };
 const Step kSteps[] = {
-    {"mlp_vae", 128}, {"mlp_vae", 1024}, {"deep_mlp_vae", 128}, {"deep_mlp_vae", 1024}, {"conv_vae", 128}};
+    {"mlp_vae", 128}, {"mlp_vae", 1024}, {"deep_mlp_vae", 128}, {"deep_mlp_vae", 1024}, {"conv_vae", 128},
+    {"deep_conv_vae", 64}, {"residual_vae", 64}};
 
 /// As far as oneDNN may go, "" for what the processor has.
 constexpr const char* kInstructions[] = {"", "AVX2"};
@@ -72,11 +73,12 @@ bool convolution_may(const Chosen& c, const std::string& unit, const std::string
 std::vector<std::string> workloads() {
     const Outcome o = run({.words = {ELBO_BENCH, "--help"}, .environment = {{"ASAN_OPTIONS", "detect_leaks=0"}}});
     must_be_done(o);
-    std::smatch found;
-    REQUIRE(std::regex_search(o.out, found, std::regex("--workload <NAME> +([a-z0-9_, ]+) \\(")));
     std::vector<std::string> names;
-    std::stringstream in(found[1]);
-    for (std::string name; in >> name;) names.push_back(name.substr(0, name.find(',')));
+    std::stringstream in(o.out);
+    const std::regex entry("^  W[0-9][ab]? +([a-z_]+) +batch");
+    std::smatch found;
+    for (std::string line; std::getline(in, line);)
+        if (std::regex_search(line, found, entry)) names.push_back(found[1]);
     return names;
 }
 

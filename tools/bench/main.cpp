@@ -24,7 +24,7 @@ struct Asked {
     std::string workload = "W1a";
     std::vector<std::int64_t> batches; ///< as given; empty: the workload's own
     int threads = 1;
-    bool inference = false, limit = false, json = false, help = false;
+    bool inference = false, limit = false, units = false, json = false, help = false;
     bench::Effort effort;
 };
 
@@ -38,6 +38,7 @@ constexpr const char* kHelp =
     "  --warm-up <N>                       steps before, at most (=50)\n"
     "  --inference                         codes and reconstructions instead of training steps\n"
     "  --limit                             the machine's limits instead: products, and memory (a triad)\n"
+    "  --units                             what oneDNN runs of a training step, and measure nothing\n"
     "  --json                              one line of JSON\n\n";
 
 void print_help() {
@@ -65,7 +66,7 @@ Asked asked_of(int argc, char** argv) {
     std::string batch;
     po::options_description flags("elbo-bench");
     flags.add_options()("help", po::bool_switch(&a.help))("json", po::bool_switch(&a.json))(
-        "inference", po::bool_switch(&a.inference))("limit", po::bool_switch(&a.limit))(
+        "inference", po::bool_switch(&a.inference))("limit", po::bool_switch(&a.limit))("units", po::bool_switch(&a.units))(
         "workload", po::value(&a.workload))("batch", po::value(&batch))("threads", po::value(&a.threads))(
         "seconds", po::value(&a.effort.seconds))("steps", po::value(&a.effort.steps))("warm-up",
                                                                                       po::value(&a.effort.warm_up));
@@ -140,6 +141,40 @@ Json training(const Asked& a, core::Backend& backend) {
     return j;
 }
 
+std::string attributes_text(const core::ProgramNode& n) {
+    std::string out;
+    for (const core::Attribute& a : n.attributes) {
+        if (a.type == core::AttributeType::integers) out += fmt::format(" {}={}", a.key, a.integers.text());
+        else if (a.integer != 0) out += fmt::format(" {}={}", a.key, a.integer);
+    }
+    return out;
+}
+
+std::string size_text(const core::Program& p, NodeId id) {
+    const std::int64_t apart = p.layout(id).row_stride;
+    return p.dims(id).text() + (apart ? fmt::format(" (rows {} apart)", apart) : "");
+}
+
+/// What the library runs of a program and what it chose for each, in order, each kind of unit once.
+std::string units_text(const core::Program& p) {
+    std::string out;
+    std::set<std::string> seen;
+    for (const core::Unit& u : p.units) {
+        if (!u.claimed) continue;
+        std::string line = u.label + attributes_text(p.node(u.nodes[0]));
+        for (core::NodeId in : u.operands) line += " " + size_text(p, in);
+        line += " -> " + size_text(p, u.nodes.back()) + ": " + u.claimed->chosen() + "\n";
+        if (seen.insert(line).second) out += line;
+    }
+    return out;
+}
+
+std::string units(const Asked& a, core::Backend& backend) {
+    const bench::Workload w = bench::find_workload(a.workload, a.batches.empty() ? 0 : a.batches[0]);
+    bench::Bench b(w, backend);
+    return ops::backend_description() + "\n" + units_text(*b.session().program("train", w.batch));
+}
+
 Json inference(const Asked& a, core::Backend& backend) {
     const auto batches = a.batches.empty() ? std::vector<std::int64_t>{1, 128} : a.batches;
     Json all = Json::array();
@@ -182,6 +217,10 @@ int run(int argc, char** argv) {
         return 0;
     }
     const auto backend = ops::make_backend("dnnl", a.threads);
+    if (a.units) {
+        fmt::print("{}", units(a, *backend));
+        return 0;
+    }
     const Json j = a.limit ? limit(a, *backend) : a.inference ? inference(a, *backend) : training(a, *backend);
     if (a.json) fmt::print("{}\n", j.dump());
     else
