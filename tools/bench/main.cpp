@@ -150,7 +150,7 @@ std::string attributes_text(const core::ProgramNode& n) {
     return out;
 }
 
-std::string size_text(const core::Program& p, NodeId id) {
+std::string size_text(const core::Program& p, core::NodeId id) {
     const std::int64_t apart = p.layout(id).row_stride;
     return p.dims(id).text() + (apart ? fmt::format(" (rows {} apart)", apart) : "");
 }
