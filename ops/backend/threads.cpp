@@ -136,7 +136,7 @@ void bind_one(void*, int thread, int) {
 
 int available_threads() {
     processors(); // from here on it is known how busy they are
-    return int(std::clamp<std::int64_t>(core::cpu_quota(), 1, processors_there()));
+    return int(std::clamp<std::int64_t>(core::cpu_quota(), 1, std::min(processors_there(), omp_get_thread_limit())));
 }
 
 int processors_there() { return std::max(1, omp_get_num_procs()); }

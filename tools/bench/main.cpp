@@ -66,10 +66,10 @@ Asked asked_of(int argc, char** argv) {
     std::string batch;
     po::options_description flags("elbo-bench");
     flags.add_options()("help", po::bool_switch(&a.help))("json", po::bool_switch(&a.json))(
-        "inference", po::bool_switch(&a.inference))("limit", po::bool_switch(&a.limit))("units", po::bool_switch(&a.units))(
-        "workload", po::value(&a.workload))("batch", po::value(&batch))("threads", po::value(&a.threads))(
-        "seconds", po::value(&a.effort.seconds))("steps", po::value(&a.effort.steps))("warm-up",
-                                                                                      po::value(&a.effort.warm_up));
+        "inference", po::bool_switch(&a.inference))("limit", po::bool_switch(&a.limit))(
+        "units", po::bool_switch(&a.units))("workload", po::value(&a.workload))("batch", po::value(&batch))(
+        "threads", po::value(&a.threads))("seconds", po::value(&a.effort.seconds))("steps", po::value(&a.effort.steps))(
+        "warm-up", po::value(&a.effort.warm_up));
     using namespace po::command_line_style;
     po::variables_map given;
     po::store(po::command_line_parser(argc, argv)
