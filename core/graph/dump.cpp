@@ -59,6 +59,7 @@ std::string node_text(const Program& p, NodeId id) {
 
 std::string kind_text(const Unit& u) {
     if (u.kind == Unit::Kind::claim) return u.label;
+    if (u.kind == Unit::Kind::streamed) return u.label + ", then group";
     return u.kind == Unit::Kind::group ? "group" : "kernel";
 }
 
@@ -77,8 +78,8 @@ std::string unit_text(const Program& p, const Unit& unit) {
     constexpr std::size_t kMost = 4;
     if (unit.kind == Unit::Kind::claim) return unit.label;
     std::string out = kind_text(unit) + ":";
-    const std::size_t n = unit.nodes.size(), shown = n <= kMost + 1 ? n : kMost;
-    for (std::size_t i = 0; i < shown; ++i) out += " " + std::string(p.node(unit.nodes[i]).op->name);
+    const std::size_t n = unit.nodes.size() - unit.claims, shown = n <= kMost + 1 ? n : kMost;
+    for (std::size_t i = 0; i < shown; ++i) out += " " + std::string(p.node(unit.nodes[unit.claims + i]).op->name);
     return n == shown ? out : out + fmt::format(" and {} more", n - shown);
 }
 

@@ -2,7 +2,8 @@
 // chains made into units, units ordered, and every value given its layout and its place in one slab. Nothing edits a
 // Program.
 //
-//     tape --simplify--> nodes --claim--> nodes with packs --groups--> units --schedule--> order --plan--> places
+//     tape --simplify--> nodes --claim--> nodes with packs --groups, stream--> units --schedule--> order --plan-->
+//     places
 #pragma once
 
 #include <cstdint>
@@ -62,20 +63,28 @@ public:
 /// Something that runs in one go.
 struct Unit {
     enum class Kind : std::uint8_t {
-        group,  ///< elementwise nodes over one space, read and written tile by tile; sums may end it
-        claim,  ///< what a backend took: only the last node's value is seen outside
-        kernel, ///< one node
+        group,    ///< elementwise nodes over one space, read and written tile by tile; sums may end it
+        claim,    ///< what a backend took: only the last node's value is seen outside
+        streamed, ///< a claim whose value goes, some rows at a time, into a group: a weight's gradient into its update
+        kernel,   ///< one node
     };
     Kind kind = Kind::kernel;
-    std::vector<NodeId> nodes; ///< of the program, in order
+    std::vector<NodeId> nodes; ///< of the program, in order; of a streamed unit: the claim's, then the group's
     Dims space;                ///< of a group: the size of its elementwise nodes
     int level = 0;             ///< units of one level do not depend on each other
     // Of a claim:
     std::string label;            ///< "matmul + bias + relu"
     std::vector<NodeId> operands; ///< what it reads, in the backend's order
     bool takes_strides = false;   ///< rows of operands and result may lie apart
+    bool by_rows = false;         ///< the result can be had some rows at a time
     std::shared_ptr<Claimed> claimed;
     std::int64_t scratch_bytes = 0, scratch_at = 0; ///< in the slab
+    std::size_t claims = 0;                         ///< of a streamed unit: how many of its nodes are the claim's
+    /// Of a claim or a streamed unit: the node whose value the backend makes.
+    NodeId claimed_value() const { return nodes[(kind == Kind::streamed ? claims : nodes.size()) - 1]; }
+    /// The two sides of a streamed unit, as units.
+    Unit claim_side() const;
+    Unit group_side() const;
 };
 
 struct ProgramNode {

@@ -52,7 +52,8 @@ private:
     std::string why(int m, int r, NodeId in) const {
         for (const int u : {r, m})
             if (unit(u).kind == Kind::kernel) return name(unit(u).nodes.front()) + " runs alone";
-        if (unit(r).kind == Kind::claim) {
+        const auto& operands = unit(r).operands;
+        if (std::find(operands.begin(), operands.end(), in) != operands.end()) {
             const std::string head = name(unit(r).nodes.front());
             return unit(m).kind == Kind::claim ? head + " begins a unit" : head + " ends the group";
         }
@@ -64,7 +65,8 @@ private:
     // A claim goes on into the one reader of its value.
     std::string behind_a_claim(int m, NodeId reader, NodeId value) const {
         if (readers_.pinned(value)) return value == p_.guard ? "it is the guard" : "it is an output";
-        if (updates_.held(reader)) return waits();
+        if (updates_.held(reader) && !unit(m).by_rows)
+            return fmt::format("the backend has {} only whole", unit(m).label);
         if (const std::size_t n = readers_.of(value).size(); n > 1) return several(value, n);
         if (!(p_.dims(reader) == p_.dims(value))) return sizes_differ(p_.dims(value), p_.dims(reader));
         return fmt::format("the backend takes no {} after {}", name(reader), unit(m).label);

@@ -184,6 +184,9 @@ void wait_passively(char** argv) {
     ::execv("/proc/self/exe", argv); // where that fails, threads wait as OpenMP likes
 }
 
+OnOneThread::OnOneThread() { omp_set_num_threads(1); }
+OnOneThread::~OnOneThread() { omp_set_num_threads(team); }
+
 FlushDenormals::FlushDenormals() : saved_(core::float_control()) { core::set_float_control(saved_ | kFlush); }
 FlushDenormals::~FlushDenormals() { core::set_float_control(saved_); }
 

@@ -25,6 +25,15 @@ int threads();
 /// Calls body(context, thread, threads) on every thread of the team; on the caller alone when `parallel` is false.
 void run_team(bool parallel, void (*body)(void* context, int thread, int threads), void* context);
 
+/// While one lives, what the library makes on this thread is made to run on one thread, inside a team too.
+class OnOneThread {
+public:
+    OnOneThread();
+    ~OnOneThread();
+    OnOneThread(const OnOneThread&) = delete;
+    OnOneThread& operator=(const OnOneThread&) = delete;
+};
+
 /// While one lives, this thread (and a team it starts) treats denormal numbers as zero: moments that fade away would
 /// otherwise slow every update down. The host's own arithmetic and plugins are not touched.
 class FlushDenormals {

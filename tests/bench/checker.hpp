@@ -142,23 +142,43 @@ private:
     void run(int u) {
         const Unit& unit = p_.units[std::size_t(u)];
         std::set<Read> all;
-        if (unit.kind == Unit::Kind::claim) {
+        const bool streamed = unit.kind == Unit::Kind::streamed;
+        if (streamed) check_streamed(u);
+        if (unit.kind == Unit::Kind::claim || streamed) {
             for (NodeId in : unit.operands) all.insert({in, origin(in)});
-            check_claim(u);
-        } else {
-            for (NodeId id : unit.nodes)
+            check_claim(u, streamed ? unit.claim_side() : unit);
+        }
+        if (unit.kind != Unit::Kind::claim)
+            for (NodeId id : streamed ? unit.group_side().nodes : unit.nodes)
                 for (NodeId in : p_.node(id).inputs)
                     if (!within(unit, in)) all.insert({in, origin(in)});
-        }
-        if (unit.kind == Unit::Kind::group) check_group(u);
+        if (unit.kind == Unit::Kind::group || streamed) check_group(u, streamed ? unit.group_side() : unit);
         if (unit.kind == Unit::Kind::kernel) check_kernel(u);
         for (const Read& r : all) read(u, r);
         write(u, all);
         for (NodeId id : unit.nodes) done_[id] = 1;
     }
 
-    void check_claim(int u) {
+    // The value that is made by rows is read by the update and nowhere else, and nothing of the update is seen outside.
+    void check_streamed(int u) {
         const Unit& unit = p_.units[std::size_t(u)];
+        if (unit.claims == 0 || unit.claims >= unit.nodes.size() || !unit.by_rows)
+            return complain("unit {}: no claim by rows with something behind it", u);
+        if (!(p_.dims(unit.claimed_value()) == unit.space)) complain("unit {}: its two sides differ in size", u);
+        for (NodeId id : unit.nodes) {
+            if (p_.place(id).in != In::nowhere && p_.runs(id) != Runs::assign)
+                complain("unit {}: node {} of a streamed unit lies in memory", u, id);
+            for (NodeId reader = id + 1; known(reader); ++reader)
+                for (NodeId in : p_.node(reader).inputs)
+                    if (in == id && !within(unit, reader)) complain("node {} of unit {} is read outside", id, u);
+        }
+        for (NodeId in : unit.operands)
+            for (NodeId id : unit.nodes)
+                if (p_.runs(id) == Runs::assign && origin(in) == p_.node(id).inputs.at(0))
+                    complain("unit {} assigns tensor '{}', which its claim reads", u, p_.node(origin(in)).scope);
+    }
+
+    void check_claim(int u, const Unit& unit) {
         std::set<NodeId> wanted, offered;
         for (NodeId in : unit.operands) offered.insert(p_.runs(in) == Runs::pack ? p_.node(in).inputs[0] : in);
         for (std::size_t i = 0; i < unit.nodes.size(); ++i) {
@@ -189,8 +209,7 @@ private:
 
     // Elementwise nodes of one size, sums of values of that size to the same rows and to the same columns, assignments
     // of that size; nothing reads what is only there when the group is done.
-    void check_group(int u) {
-        const Unit& unit = p_.units[std::size_t(u)];
+    void check_group(int u, const Unit& unit) {
         if (unit.nodes.size() > core::freezing::kMostNodesInGroup)
             complain("unit {}: a group of {} nodes", u, unit.nodes.size());
         std::set<NodeId> before;
@@ -231,11 +250,12 @@ private:
     void read(int u, const Read& r) {
         ++found_.reads;
         const Unit& unit = p_.units[std::size_t(u)];
-        const bool group = unit.kind == Unit::Kind::group;
+        const bool streamed = unit.kind == Unit::Kind::streamed, group = unit.kind == Unit::Kind::group || streamed;
         const core::Layout& l = p_.layout(r.origin);
         if (r.as != r.origin && !l.plain())
             complain("unit {} sees node {} through a view, and its rows lie apart", u, r.origin);
         const bool packs = unit.kind == Unit::Kind::kernel && p_.runs(unit.nodes[0]) == Runs::pack;
+        if (streamed && l.row_stride != 0 && !unit.takes_strides) complain("unit {} cannot take rows apart", u);
         const bool strides = group || packs || (unit.kind == Unit::Kind::claim && unit.takes_strides);
         if (l.row_stride != 0 && !strides) complain("unit {} reads node {} plain, and its rows lie apart", u, r.origin);
         if (l.form && unit.kind != Unit::Kind::claim)
@@ -277,6 +297,7 @@ private:
             }
             if (unit.kind == Unit::Kind::claim && id != unit.nodes.back()) continue;
             if (p_.place(id).in != In::slab) {
+                if (unit.kind == Unit::Kind::streamed) continue;
                 if (p_.place(id).in != In::nowhere) complain("node {} is computed and lies in no slab", id);
                 if (unit.kind != Unit::Kind::group && size(id) > 0)
                     complain("node {} is computed and has no place", id);

@@ -71,6 +71,7 @@ private:
         u->label = c.label;
         u->claimed = c.claimed;
         u->takes_strides = c.takes_strides;
+        u->by_rows = c.by_rows;
         for (std::size_t k = 0; k < c.operands.size(); ++k) {
             NodeId in = moved[c.operands[k]];
             if (c.forms[k]) in = packed(in, c.forms[k]);

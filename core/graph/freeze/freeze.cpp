@@ -11,10 +11,27 @@ std::shared_ptr<const Program> freeze(const Tape& tape, const FreezeRequest& req
     freezing::simplify(tape, request, backend, *program);
     freezing::claim(backend, request.fuse, *program);
     freezing::group(*program, request.fuse);
+    if (request.fuse) freezing::stream(*program);
     freezing::schedule(*program);
     freezing::choose_layouts(backend, *program);
     freezing::plan(*program);
     return program;
+}
+
+Unit Unit::claim_side() const {
+    Unit u = *this;
+    u.kind = Kind::claim;
+    u.nodes.resize(claims);
+    return u;
+}
+
+Unit Unit::group_side() const {
+    Unit u;
+    u.kind = Kind::group;
+    u.space = space;
+    u.level = level;
+    u.nodes.assign(nodes.begin() + std::ptrdiff_t(claims), nodes.end());
+    return u;
 }
 
 std::int64_t Layout::bytes(const Dims& dims) const {
@@ -84,8 +101,9 @@ std::vector<NodeId> reads(const Program& program, const Unit& unit) {
         return out;
     }
     std::vector<NodeId> out;
-    for (NodeId n : unit.nodes)
-        for (NodeId in : program.node(n).inputs) {
+    if (unit.kind == Unit::Kind::streamed) out = reads(program, unit.claim_side());
+    for (std::size_t k = unit.claims; k < unit.nodes.size(); ++k)
+        for (NodeId in : program.node(unit.nodes[k]).inputs) {
             if (std::find(unit.nodes.begin(), unit.nodes.end(), in) != unit.nodes.end()) continue;
             if (std::find(out.begin(), out.end(), in) == out.end()) out.push_back(in);
         }

@@ -9,7 +9,7 @@ namespace {
 
 // A group walks rows of whatever stride, a claim if it says so.
 bool follows(const Program& p, const Unit& u, NodeId made) {
-    if (u.kind == Unit::Kind::claim) return u.takes_strides;
+    if (u.kind == Unit::Kind::claim || u.kind == Unit::Kind::streamed) return u.takes_strides;
     return u.kind == Unit::Kind::group && (made < 0 || (p.dims(made) == u.space && p.runs(made) == Runs::elementwise));
 }
 

@@ -48,6 +48,8 @@ void simplify(const Tape& tape, const FreezeRequest& request, const Backend* bac
 void claim(const Backend* backend, bool fuse, Program& program);
 /// Everything else becomes units: elementwise nodes grouped, other nodes alone.
 void group(Program& program, bool enabled);
+/// Puts the update of a weight behind the claim that makes its gradient, where the backend can go by rows.
+void stream(Program& program);
 /// Orders the units.
 void schedule(Program& program);
 /// Rows of matrices in the slab are put as far apart as the backend likes, where all their units can follow.

@@ -137,7 +137,7 @@ private:
         scratch_.push_back(unit.scratch_bytes > 0 ? new_block(aligned(unit.scratch_bytes), u, u) : -1);
         std::vector<int> taken;
         for (NodeId id : unit.nodes) {
-            if (p_.runs(id) == Runs::assign || last_[id] < 0) continue;
+            if (p_.runs(id) == Runs::assign || last_[id] < 0) continue; // the second: never leaves its unit
             if (unit.kind == Unit::Kind::claim && id != unit.nodes.back()) continue;
             const std::int64_t bytes = aligned(p_.layout(id).bytes(p_.dims(id)));
             if (bytes == 0) continue;

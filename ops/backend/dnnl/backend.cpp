@@ -85,10 +85,10 @@ private:
 
 std::unique_ptr<Step> step_of(const Program& p, const core::Unit& u) {
     if (u.kind == core::Unit::Kind::group) return std::make_unique<GroupStep>(p, u);
-    if (u.kind == core::Unit::Kind::claim) {
+    if (u.claimed) {
         const auto* claimed = dynamic_cast<const DnnlClaimed*>(u.claimed.get());
         if (!claimed) throw core::Error(core::Exit::failure, "the program was frozen for another backend");
-        return claimed->bind(p, u);
+        return u.kind == core::Unit::Kind::streamed ? bind_streamed(p, u, *claimed) : claimed->bind(p, u);
     }
     const NodeId id = u.nodes[0];
     if (p.runs(id) == Runs::pack) return bind_pack(p, id);

@@ -19,11 +19,26 @@ public:
     virtual void run(const Memory& memory, const core::Noise& noise) = 0;
 };
 
+/// Makes the value of a claim some rows at a time, each thread of the team for itself.
+class RowMaker {
+public:
+    virtual ~RowMaker() = default;
+    /// Rows number first and those after it, at most block(), as they lie in the value's layout, to `to`.
+    virtual void make(const Memory& memory, std::int64_t first, int thread, float* to) = 0;
+    /// Rows that are made at a time, whatever the number of threads.
+    virtual std::int64_t block() const = 0;
+};
+
 /// A claim of this backend, from claiming to binding.
 class DnnlClaimed : public core::Claimed {
 public:
     virtual std::unique_ptr<Step> bind(const core::Program& program, const core::Unit& unit) const = 0;
+    /// Of one that can be had by rows.
+    virtual std::unique_ptr<RowMaker> bind_rows(const core::Program&, const core::Unit&) const { return nullptr; }
 };
+
+/// A unit with its update behind it (Unit::Kind::streamed).
+std::unique_ptr<Step> bind_streamed(const core::Program& program, const core::Unit& unit, const DnnlClaimed& claimed);
 
 /// What may begin with an op of that name.
 struct ClaimRule {

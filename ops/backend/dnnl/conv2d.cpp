@@ -226,7 +226,7 @@ std::optional<core::Claim> claim_forward(const core::Candidates& from, NodeId he
     if (empty(p, head)) return {};
     auto claimed = std::make_shared<ClaimedForward>(
         Convolution(p.dims(n.inputs[0]), p.dims(n.inputs[1]), n.dims, core::Attributes(n.attributes)));
-    core::Claim c{"conv2d", {head}, n.inputs, {}, false, claimed};
+    core::Claim c{"conv2d", {head}, n.inputs, {}, false, false, claimed};
     const Epilogue e = claim_epilogue(from, c, n.dims[3]);
     claimed->convolution.bias = e.bias >= 0;
     claimed->convolution.activation = e.activation;
@@ -240,7 +240,7 @@ std::optional<core::Claim> claim_input(const core::Candidates& from, NodeId head
     const core::ProgramNode& n = p.node(head);
     if (empty(p, head)) return {};
     const Convolution conv(n.dims, p.dims(n.inputs[1]), p.dims(n.inputs[0]), core::Attributes(n.attributes));
-    core::Claim c{"conv2d_input", {head}, n.inputs, {}, false, std::make_shared<ClaimedInput>(conv)};
+    core::Claim c{"conv2d_input", {head}, n.inputs, {}, false, false, std::make_shared<ClaimedInput>(conv)};
     c.forms = {nullptr, packed(conv.plain(), conv.backward_data().weights_desc())};
     return c;
 }
@@ -250,7 +250,7 @@ std::optional<core::Claim> claim_weights(const core::Candidates& from, NodeId he
     const core::ProgramNode& n = p.node(head);
     if (empty(p, head)) return {};
     const Convolution conv(p.dims(n.inputs[0]), n.dims, p.dims(n.inputs[1]), core::Attributes(n.attributes));
-    return core::Claim{"conv2d_weights", {head}, n.inputs, {}, false, std::make_shared<ClaimedWeights>(conv)};
+    return core::Claim{"conv2d_weights", {head}, n.inputs, {}, false, false, std::make_shared<ClaimedWeights>(conv)};
 }
 
 const ClaimRule forward_rule("conv2d", claim_forward), input_rule("conv2d_input", claim_input),

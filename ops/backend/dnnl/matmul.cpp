@@ -1,7 +1,11 @@
 // Products of matrices, with the bias and the activation that follow them. Where one B meets all A, their rows are one
 // matrix; batches along one axis are oneDNN's, others are run matrix by matrix.
+#include <algorithm>
+
+#include "core/base/memory.hpp"
 #include "ops/backend/dnnl/claims.hpp"
 #include "ops/backend/dnnl/library.hpp"
+#include "ops/backend/threads.hpp"
 
 namespace elbo::ops {
 
@@ -38,6 +42,15 @@ struct Product {
     std::int64_t batch_a = 0, batch_b = 0, batch_c = 0; ///< matrices of a batch that oneDNN runs; 0: no batch
     std::vector<Offsets> each{{}};                      ///< what is run in turn
     std::int64_t values = 0;                            ///< of the result
+
+    /// That many rows of the result; what they need of a turned A lies by itself.
+    Product rows_of(std::int64_t rows) const {
+        Product out = *this;
+        if (transpose_a && rows < m) out.stride_a = 0;
+        out.m = rows;
+        out.values = rows * n;
+        return out;
+    }
 
     memory::desc row() const { return matrix(1, n, false, 0, batch_c > 0 ? 1 : 0); }
     dnnl::matmul::primitive_desc describe() const {
@@ -92,6 +105,78 @@ private:
     std::int64_t scratch_;
 };
 
+/// A product block of rows by block of rows, by primitives that run on one thread (a library that was told of a team
+/// would wait for it).
+class ProductRows : public RowMaker {
+public:
+    ProductRows(const Product& product, const core::Program& p, const core::Unit& u)
+        : product_(product), block_(rows_at_a_time(product)), a_(p.place(u.operands[0])), b_(p.place(u.operands[1])) {
+        const OnOneThread here;
+        for (int t = 0; t < threads(); ++t) {
+            for (const std::int64_t rows : {block_, product.m % block_}) add(rows);
+            columns_.push_back(core::aligned_floats(block_ < product.m ? block_ * product.k : 0));
+        }
+    }
+    void make(const Memory& memory, std::int64_t first, int thread, float* to) override {
+        const std::int64_t rows = std::min(block_, product_.m - first);
+        Part& part = parts_[std::size_t(2 * thread + (rows == block_ ? 0 : 1))];
+        part.primitive->point(0, to);
+        part.primitive->point(1, part.scratch.get());
+        part.primitive->point(2, part_of_a(memory.at(a_), first, rows, thread));
+        part.primitive->point(3, memory.at(b_));
+        part.primitive->run();
+    }
+    std::int64_t block() const override { return block_; }
+
+    static dnnl::matmul::primitive_desc describe(const Product& product) {
+        const OnOneThread here;
+        return product.rows_of(rows_at_a_time(product)).describe();
+    }
+
+private:
+    struct Part {
+        std::unique_ptr<Primitive> primitive;
+        core::AlignedFloats scratch;
+    };
+
+    // A block stays in the second cache beside what the update reads. There are an even number of them, so that two
+    // threads have the same to do.
+    static std::int64_t rows_at_a_time(const Product& p) {
+        constexpr std::int64_t kBlock = 1 << 17, kWhole = 1 << 14; // bytes
+        const std::int64_t bytes = p.m * p.n * std::int64_t(sizeof(float));
+        const std::int64_t blocks = bytes <= kWhole ? 1 : (bytes + 2 * kBlock - 1) / (2 * kBlock) * 2;
+        return (p.m + blocks - 1) / blocks;
+    }
+
+    // Columns of a turned A are copied out: oneDNN 2.6's better product takes only what lies without gaps.
+    const float* part_of_a(const float* a, std::int64_t first, std::int64_t rows, int thread) {
+        if (!product_.transpose_a) return a + first * (product_.stride_a != 0 ? product_.stride_a : product_.k);
+        if (rows == product_.m) return a;
+        float* copy = columns_[std::size_t(thread)].get();
+        const std::int64_t apart = product_.stride_a != 0 ? product_.stride_a : product_.m;
+        for (std::int64_t k = 0; k < product_.k; ++k) std::copy_n(a + k * apart + first, rows, copy + k * rows);
+        return copy;
+    }
+
+    void add(std::int64_t rows) {
+        if (rows == 0) return void(parts_.emplace_back());
+        const auto pd = product_.rows_of(rows).describe();
+        Part part{std::make_unique<Primitive>(dnnl::matmul(pd)),
+                  core::aligned_floats(std::int64_t(pd.scratchpad_desc().get_size() / sizeof(float)) + 1)};
+        part.primitive->add(DNNL_ARG_DST, pd.dst_desc());
+        part.primitive->add(DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc());
+        part.primitive->add(DNNL_ARG_SRC, pd.src_desc());
+        part.primitive->add(DNNL_ARG_WEIGHTS, pd.weights_desc());
+        parts_.push_back(std::move(part));
+    }
+
+    Product product_;
+    std::int64_t block_;
+    Place a_, b_;
+    std::vector<Part> parts_;                  ///< of each thread: a block, and what is left at the end
+    std::vector<core::AlignedFloats> columns_; ///< of each thread: what a block needs of a turned A
+};
+
 class ClaimedProduct : public DnnlClaimed {
 public:
     Product product;
@@ -99,13 +184,17 @@ public:
     std::int64_t scratch(const core::Program& p, const core::Unit& u) override {
         product.stride_a = p.layout(u.operands[0]).row_stride;
         product.stride_b = p.layout(u.operands[1]).row_stride;
-        product.stride_c = p.layout(u.nodes.back()).row_stride;
+        product.stride_c = p.layout(u.claimed_value()).row_stride;
+        if (u.kind == core::Unit::Kind::streamed) return described_ = ProductRows::describe(product), 0;
         described_ = product.describe();
         return std::int64_t(described_.scratchpad_desc().get_size());
     }
     std::string chosen() const override { return described_.impl_info_str(); }
     std::unique_ptr<Step> bind(const core::Program& p, const core::Unit& u) const override {
         return std::make_unique<ProductStep>(product, described_, p, u);
+    }
+    std::unique_ptr<RowMaker> bind_rows(const core::Program& p, const core::Unit& u) const override {
+        return std::make_unique<ProductRows>(product, p, u);
     }
 
 private:
@@ -160,11 +249,12 @@ std::optional<core::Claim> claim_matmul(const core::Candidates& from, NodeId hea
     else
         set_batch(product, leading(left), leading(right), leading(n.dims), product.m * product.k,
                   product.k * product.n);
-    core::Claim c{"matmul", {head}, n.inputs, {}, true, claimed};
+    core::Claim c{"matmul", {head}, n.inputs, {}, true, false, claimed};
     const Epilogue e = claim_epilogue(from, c, product.n);
     product.bias = e.bias >= 0;
     product.activation = e.activation;
     product.own = e.own;
+    c.by_rows = n.dims.rank == 2 && c.nodes.size() == 1;
     return c;
 }
 
