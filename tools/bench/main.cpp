@@ -10,8 +10,8 @@
 
 #include "core/base/error.hpp"
 #include "ops/backend/backends.hpp"
+#include "ops/backend/roofline.hpp"
 #include "ops/backend/threads.hpp"
-#include "tools/bench/limits.hpp"
 #include "tools/bench/measure.hpp"
 
 namespace {
@@ -163,7 +163,7 @@ std::string units_text(const core::Program& p) {
         if (!u.claimed) continue;
         std::string line = u.label + attributes_text(p.node(u.nodes[0]));
         for (core::NodeId in : u.operands) line += " " + size_text(p, in);
-        line += " -> " + size_text(p, u.nodes.back()) + ": " + u.claimed->chosen() + "\n";
+        line += " -> " + size_text(p, u.claimed_value()) + ": " + u.claimed->chosen() + "\n";
         if (seen.insert(line).second) out += line;
     }
     return out;
@@ -201,12 +201,12 @@ Json inference(const Asked& a, core::Backend& backend) {
 
 Json limit(const Asked& a, core::Backend& backend) {
     ops::settle_team();
-    const bench::Limits l = bench::limits_of(backend, a.effort.seconds);
+    const core::Roofline l = ops::measure_roofline(backend, a.effort.seconds, 256 << 20);
     Json j = head(a);
     j["mode"] = "limit";
-    j["gflops"] = rounded(l.gflops, 1);
-    j["triad_8mb_gb_s"] = rounded(l.near_gb_s, 1);
-    j["triad_256mb_gb_s"] = rounded(l.far_gb_s, 1);
+    j["gflops"] = rounded(l.flops * 1e-9, 1);
+    j["triad_8mb_gb_s"] = rounded(l.cached_bytes * 1e-9, 1);
+    j["triad_256mb_gb_s"] = rounded(l.bytes * 1e-9, 1);
     return j;
 }
 
