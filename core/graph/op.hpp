@@ -186,6 +186,7 @@ struct Op {
                           const Dims& out) = nullptr; ///< of an operand that is one number
     /// A plainer op that gives the same when the first operand is that number; "" when there is none.
     std::string_view (*same_as)(std::optional<double> first) = nullptr;
+    unsigned linear = 0;                  ///< bit k: linear in operand k, so that a sum may move inside
     bool product = false;                 ///< a * b: an op with `onto_product` may take it in
     std::array<TileFn, 2> onto_product{}; ///< this op with its first, or second, operand a product, in one pass
     double (*flops)(std::span<const Dims> in, const Dims& out) = nullptr; ///< one per value when nullptr
@@ -251,6 +252,7 @@ Op make_op() {
     if constexpr (requires { T::right_unit; }) op.right_unit = T::right_unit;
     if constexpr (requires { &T::of_constant; }) op.of_constant = &T::of_constant;
     if constexpr (requires { &T::same_as; }) op.same_as = &T::same_as;
+    if constexpr (requires { T::linear; }) op.linear = T::linear;
     if constexpr (requires { T::product; }) op.product = T::product;
     if constexpr (requires { T::onto_product(); }) op.onto_product = T::onto_product();
     if constexpr (requires { &T::flops; }) op.flops = &T::flops;

@@ -65,7 +65,7 @@ struct LeakyRelu : Activation {
     static Var expand(std::span<const Var> in, core::Attributes a) {
         const double slope = a.real("slope");
         if (slope == 0) return max(in[0], 0.0); // not 0 * infinity
-        return slope > 1 ? min(in[0], slope * in[0]) : max(in[0], slope * in[0]);
+        return slope > 0 ? elbo::detail::emit("leaky", {in[0], slope}) : max(in[0], slope * in[0]);
     }
     static std::vector<OpCase> cases() { return some_sizes("slope", {0.01, 0, 1.5, -0.5}); }
 };

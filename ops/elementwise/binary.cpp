@@ -43,6 +43,7 @@ struct Mul : Binary<Mul> {
     static constexpr auto formula = "a b";
     static constexpr double left_unit = 1, right_unit = 1;
     static constexpr bool product = true;
+    static constexpr unsigned linear = 0b11;
     static HWY_INLINE auto simd(auto, auto a, auto b) { return hn::Mul(a, b); }
     static double f(double a, double b) { return a * b; }
     static void gradient(Adjoint& a) {
@@ -54,6 +55,7 @@ struct Div : Binary<Div> {
     static constexpr auto name = "div";
     static constexpr auto formula = "a / b";
     static constexpr double right_unit = 1;
+    static constexpr unsigned linear = 0b01;
     static constexpr std::array domains{Domain{}, Domain{Domain::Of::away_from_zero, 0.4, 1.4}};
     static HWY_INLINE auto simd(auto, auto a, auto b) { return hn::Div(a, b); }
     static double f(double a, double b) { return a / b; }
@@ -68,6 +70,7 @@ struct MulOrZero : Binary<MulOrZero> {
     static constexpr auto name = "mul_or_zero";
     static constexpr auto formula = "a b, and 0 where a is 0 whatever b is";
     static constexpr double left_unit = 1, right_unit = 1;
+    static constexpr unsigned linear = 0b11;
     static HWY_INLINE auto simd(auto d, auto a, auto b) {
         return hn::IfThenZeroElse(hn::Eq(a, hn::Zero(d)), hn::Mul(a, b));
     }
@@ -83,6 +86,7 @@ struct DivOrZero : Binary<DivOrZero> {
     static constexpr auto name = "div_or_zero";
     static constexpr auto formula = "a / b, and 0 where a is 0 whatever b is";
     static constexpr double right_unit = 1;
+    static constexpr unsigned linear = 0b01;
     static constexpr auto domains = Div::domains;
     static HWY_INLINE auto simd(auto d, auto a, auto b) {
         return hn::IfThenZeroElse(hn::Eq(a, hn::Zero(d)), hn::Div(a, b));
@@ -114,6 +118,31 @@ struct Min : Binary<Min> {
         a.give(0, a.g * (1 - second));
         a.give(1, a.g * second);
     }
+};
+// A leaky relu on a slope above 0: which side x is on is seen from the result, so x itself need not be kept.
+struct Leaky : Binary<Leaky> {
+    static constexpr auto name = "leaky";
+    static constexpr auto formula = "a where a > 0, else b a; b above 0";
+    static constexpr std::array domains{Domain{Domain::Of::away_from_zero, 0.1, 2},
+                                        Domain{Domain::Of::between, 0.1, 2}};
+    static HWY_INLINE auto simd(auto d, auto a, auto b) {
+        return hn::IfThenElse(hn::Gt(a, hn::Zero(d)), a, hn::Mul(a, b));
+    }
+    static double f(double a, double b) { return a > 0 ? a : b * a; }
+    static void gradient(Adjoint& a) {
+        a.give(0, mul_or_zero(a.g, elbo::detail::emit("leaky_slope", {a.y, a.x(1)})));
+        a.give(1, mul_or_zero(a.g, min(a.x(0), 0.0)));
+    }
+};
+struct LeakySlope : Binary<LeakySlope> {
+    static constexpr auto name = "leaky_slope";
+    static constexpr auto formula = "1 where a >= 0, else b";
+    static constexpr auto domains = Leaky::domains;
+    static HWY_INLINE auto simd(auto d, auto a, auto b) {
+        return hn::IfThenElse(hn::Ge(a, hn::Zero(d)), hn::Set(d, 1.f), b);
+    }
+    static double f(double a, double b) { return a >= 0 ? 1 : b; }
+    static void gradient(Adjoint& a) { a.give(1, a.g * greater(0.0, a.x(0))); }
 };
 struct Greater : Binary<Greater> {
     static constexpr auto name = "greater";
@@ -192,8 +221,8 @@ struct Where : Ternary<Where> {
         a.give(2, where(a.x(0), 0.0, a.g));
     }
 };
-using Ops =
-    OpList<Add, Sub, Mul, Div, MulOrZero, DivOrZero, Max, Min, Greater, Equal, Pow, BernoulliNll, SigmoidMinus, Where>;
+using Ops = OpList<Add, Sub, Mul, Div, MulOrZero, DivOrZero, Max, Min, Leaky, LeakySlope, Greater, Equal, Pow,
+                   BernoulliNll, SigmoidMinus, Where>;
 
 auto OpTiles() { return TilesOf(Ops{}); }
 

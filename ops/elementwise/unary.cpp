@@ -14,6 +14,7 @@ namespace {
 struct Neg : Unary<Neg> {
     static constexpr auto name = "neg";
     static constexpr auto formula = "-x";
+    static constexpr unsigned linear = 0b1;
     static HWY_INLINE auto simd(auto, auto x) { return hn::Neg(x); }
     static double f(double x) { return -x; }
     static Var adjoint(Var, Var, Var g) { return -g; }

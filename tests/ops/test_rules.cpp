@@ -142,6 +142,54 @@ TEST_CASE("simplification: the sum of a constant is as many times the constant, 
                 }
 }
 
+TEST_CASE("simplification: what is the same in all rows is multiplied with their sum, not with each of them") {
+    Law law;
+    Var x = law.input("x", {40, 3, 7}), row = law.input("row", {7}), size = law.input("size", {3, 7}, 0.5, 2);
+    Var column = law.input("column", {40, 1, 1}), one = constant(x, 0.25);
+    const auto full = [](const core::Program& p) {
+        return std::count_if(p.nodes.begin(), p.nodes.end(), [](const core::ProgramNode& n) {
+            return n.op->runs == Runs::elementwise && n.dims == Dims{40, 3, 7};
+        });
+    };
+    CHECK(full(*law.check({sum(-(x * row) / size, {0})})) == 0);
+    CHECK(full(*law.check({sum(broadcast_to(reshape(row * 2.0, {1, 1, 7}), {40, 3, 7}) * x, {0, 1})})) == 0);
+    CHECK(full(*law.check({sum(x * column, {0})})) == 1);       // differs from row to row
+    CHECK(full(*law.check({sum(x * size, {0, 1})})) == 1);      // differs along the second axis
+    CHECK(full(*law.check({sum(x * row, {2})})) == 1);          // differs along the axis that is summed
+    CHECK(full(*law.check({sum(size / exp(x), {0})})) == 2);    // not linear in x
+    CHECK(full(*law.check({sum(-(x * one), {0})})) == 2);       // one number: nothing is gained
+    CHECK(full(*law.check({sum(x * row, {0}), x * row})) == 1); // the product is wanted itself
+}
+
+TEST_CASE("simplification: what depends on spread values only is computed before they are spread") {
+    Law law;
+    Var x = law.input("x", {50, 6}), row = law.input("row", {6}, 0.5, 2), column = law.input("column", {50, 1}, 0.5, 2);
+    const auto p = law.check({x + exp(broadcast_to(row, {50, 6}) * 3.0)});
+    for (const auto& n : p->nodes)
+        if (n.op->name == "exp") CHECK(n.dims == Dims{6});
+    CHECK(nodes_of(*p, "broadcast_to") == 0);
+    law.check(
+        {broadcast_to(row, {50, 6}) * broadcast_to(column, {50, 6}), broadcast_to(reshape(row, {1, 6}), {4, 6}) * 2.0});
+}
+
+// Forward: the mean, the variance, the result; backward: the sums of both parameters' gradients, the result. That is
+// what the published formulas need.
+TEST_CASE("batch norm with an activation passes five times over its values in training") {
+    const Dims image{8, 6, 6, 5};
+    for (const bool leaky : {false, true}) {
+        CAPTURE(leaky);
+        Law law;
+        Var x = exp(law.input("x", image)), g = law.input("g", image);
+        Var normed = batch_normalised(x, "norm"), y = leaky ? leaky_relu(normed) : relu(normed);
+        Var loss = square(sum_all(y * g)); // the adjoint begins when all of y is there
+        const auto p = freeze(law.r, {{"loss", loss.node}, {"dx", gradient(loss, {x})[0].node}});
+        const auto passes = std::count_if(p->units.begin(), p->units.end(), [&](const core::Unit& u) {
+            return u.kind == core::Unit::Kind::group && u.space == image;
+        });
+        CHECK(passes == 5);
+    }
+}
+
 TEST_CASE("claims: only a row that stands before its product is its bias; a column, a matrix, a number are not") {
     const Dims square{6, 6};
     const struct {

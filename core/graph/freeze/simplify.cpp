@@ -90,8 +90,7 @@ private:
         const auto all = from.attributes(id).all();
         made.attributes.assign(all.begin(), all.end());
         if (n.op->runs == Runs::tensor || n.op->runs == Runs::input) made.scope = from.name(id);
-        if (NodeId same = simpler(made); same >= 0) return same;
-        return add(std::move(made));
+        return made_of(std::move(made));
     }
 
     bool keeps(const ProgramNode& n) {
@@ -115,6 +114,7 @@ private:
         if (op.passes && node(n.inputs[0]).dims == n.dims) return n.inputs[0];
         if (op.of_constant && is_constant(n.inputs[0]) && n.dims.numel() > 0)
             return add_constant(op.of_constant(out_.constant(n.inputs[0]), node(n.inputs[0]).dims, n.dims), n);
+        if (op.runs == Runs::row_sum) return linear_sum(n);
         if (op.runs != Runs::elementwise) return -1;
         if (op.same_as)
             if (const auto plainer = op.same_as(number(n.inputs[0])); !plainer.empty()) {
@@ -123,22 +123,93 @@ private:
             }
         read_through_broadcasts(n);
         if (std::all_of(n.inputs.begin(), n.inputs.end(), [&](NodeId i) { return is_constant(i); })) return fold(n);
+        if (const NodeId late = spread_late(n); late >= 0) return late;
         if (n.inputs.size() != 2) return -1;
         if (is(n.inputs[1], op.right_unit) && node(n.inputs[0]).dims == n.dims) return n.inputs[0];
         if (is(n.inputs[0], op.left_unit) && node(n.inputs[1]).dims == n.dims) return n.inputs[1];
         return -1;
     }
 
+    // What a value is before it is spread out and before sizes of 1 are put in front of its own.
+    NodeId unspread(NodeId id) {
+        while (node(id).op->spreads || adds_leading_ones(id)) id = node(id).inputs[0];
+        return id;
+    }
+    bool adds_leading_ones(NodeId id) {
+        if (node(id).op->runs != Runs::view) return false;
+        const Dims &d = node(id).dims, &from = node(node(id).inputs[0]).dims;
+        const int more = d.rank - from.rank;
+        if (more <= 0 || d.numel() != from.numel()) return false;
+        for (int i = 0; i < d.rank; ++i)
+            if (d[i] != (i < more ? 1 : from[i - more])) return false;
+        return true;
+    }
+
     // Elementwise ops broadcast by themselves: an operand that was only spread out is read where it lies.
     void read_through_broadcasts(ProgramNode& n) {
         for (NodeId& in : n.inputs) {
-            if (!node(in).op->spreads) continue;
             const NodeId was = in;
-            in = node(in).inputs[0];
+            in = unspread(in);
+            if (in == was) continue;
             std::optional<Dims> all = Dims{};
             for (NodeId i : n.inputs) all = all ? broadcast(*all, node(i).dims) : all;
             if (!all || !(*all == n.dims)) in = was;
         }
+    }
+
+    // What only spread values go into is computed before they are spread.
+    NodeId spread_late(const ProgramNode& n) {
+        ProgramNode small = n;
+        std::optional<Dims> all = Dims{};
+        const Op* spreads = nullptr;
+        for (NodeId& in : small.inputs) {
+            if (const Op* op = node(in).op; op->spreads) spreads = op;
+            in = unspread(in);
+            all = all ? broadcast(*all, node(in).dims) : all;
+        }
+        if (!spreads || !all || all->numel() == n.dims.numel()) return -1;
+        small.dims = *all;
+        const NodeId made = made_of(std::move(small));
+        return add({spreads, {made}, {Attribute::of("shape", n.dims)}, n.dims, n.where, n.scope});
+    }
+
+    // The sum of b v over first axes is b times the sum of v where b is the same along them: batch norm's adjoint then
+    // needs no sum but those of its two parameters.
+    NodeId linear_sum(const ProgramNode& sum) {
+        const ProgramNode v = node(sum.inputs[0]);
+        if (v.op->runs != Runs::elementwise || v.op->linear == 0 || !over_first_axes(sum)) return -1;
+        for (std::size_t k = 0; k < v.inputs.size(); ++k) {
+            if ((v.op->linear >> k & 1) == 0 || !(node(v.inputs[k]).dims == v.dims)) continue;
+            bool same_along = true, pays = false;
+            for (std::size_t i = 0; i < v.inputs.size(); ++i) {
+                if (i == k) continue;
+                const auto both = broadcast(node(v.inputs[i]).dims, sum.dims);
+                same_along = same_along && both && *both == sum.dims;
+                pays = pays || node(v.inputs[i]).dims.numel() > 1;
+            }
+            if (!same_along) continue;
+            ProgramNode inner = sum, outer = v;
+            inner.inputs[0] = v.inputs[k];
+            NodeId of_v = linear_sum(inner);
+            if (of_v < 0 && !pays) return -1;
+            outer.inputs[k] = of_v < 0 ? add(std::move(inner)) : of_v;
+            outer.dims = sum.dims;
+            return made_of(std::move(outer));
+        }
+        return -1;
+    }
+
+    bool over_first_axes(const ProgramNode& sum) {
+        const Dims &in = node(sum.inputs[0]).dims, &axes = Attributes(sum.attributes).integers("axes");
+        if (axes.rank == 0 || sum.dims.rank != in.rank - axes.rank || sum.dims.rank == 0) return false;
+        std::set<std::int64_t> is;
+        for (int i = 0; i < axes.rank; ++i) is.insert(axes[i] < 0 ? axes[i] + in.rank : axes[i]);
+        return int(is.size()) == axes.rank && *is.rbegin() == axes.rank - 1;
+    }
+
+    NodeId made_of(ProgramNode n) {
+        const NodeId same = simpler(n);
+        return same >= 0 ? same : add(std::move(n));
     }
 
     NodeId fold(const ProgramNode& n) {
