@@ -24,6 +24,7 @@ public:
         join_chains(*this);
         merge_products();
         choose_direct_stores();
+        mark_written();
         allocate_registers();
     }
 
@@ -139,6 +140,12 @@ private:
             s.late = needed;
             if (!needed) code[maker].direct[result] = int(k);
         }
+    }
+
+    void mark_written() {
+        for (Stream& o : operands)
+            o.written =
+                std::any_of(stores.begin(), stores.end(), [&](const Store& s) { return s.to.place == o.place; });
     }
 
     static bool makes(const Instruction& i, int reg, std::size_t& result) {

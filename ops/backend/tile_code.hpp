@@ -44,6 +44,7 @@ struct TileCode {
         bool dense;           ///< a value of its own for each of the space
         bool compact;         ///< and these without gaps
         bool repeats = false; ///< the same values for each run
+        bool written = false; ///< a store goes over it
     };
     struct Store {
         int reg;

@@ -37,6 +37,15 @@ core::TileFn add_tile() {
     return tile;
 }
 
+// Asks for a line to be its only holder at once: another core may have read it since it was written last.
+void fetch_to_write(const float* at) {
+#if defined(__x86_64__)
+    asm volatile("prefetchw %0" : : "m"(*at));
+#else
+    __builtin_prefetch(at, 1);
+#endif
+}
+
 constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
 } // namespace
@@ -203,7 +212,10 @@ void TileGroup::fetch_ahead(const float* base, const TileCode::Stream& s, std::i
     if (at >= code_.total) return;
     const float* from = base + offset(s, at);
     const std::int64_t n = std::min(kTile, s.compact ? code_.total - at : code_.run);
-    for (std::int64_t i = 0; i < n; i += kLine) __builtin_prefetch(from + i);
+    if (s.written)
+        for (std::int64_t i = 0; i < n; i += kLine) fetch_to_write(from + i);
+    else
+        for (std::int64_t i = 0; i < n; i += kLine) __builtin_prefetch(from + i);
 }
 
 void TileGroup::tile(Worker& w, const Memory& memory, std::int64_t at, std::int64_t n, const Part& part) {

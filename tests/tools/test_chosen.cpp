@@ -57,10 +57,12 @@ Chosen chosen(const Step& step, const std::string& instructions) {
 }
 
 /// For a product gemm:jit is the best there is below AVX-512: 2.6 has no other, that of 3.7 is not faster (measured: 72
-/// GFLOP/s against 94 where the left operand is turned). 2.6 also takes it where rows lie apart, and gains by that.
+/// GFLOP/s against 94 where the left operand is turned). 2.6 also takes it where rows lie apart, as those do from which
+/// some columns are read for some rows of a gradient, and gains by that.
 bool product_may(const Chosen& c, const std::string& unit, const std::string& instructions) {
     const bool avx512 = instructions.empty() && has_avx512();
-    return unit.starts_with("matmul") && (!avx512 || (c.version == "2.6" && unit.find(" apart)") != std::string::npos));
+    const bool apart = unit.find(" apart)") != std::string::npos || unit.starts_with("matmul by rows");
+    return unit.starts_with("matmul") && (!avx512 || (c.version == "2.6" && apart));
 }
 
 /// Of convolutions 2.6 has no better one for the image of one channel that a transposed one ends with.

@@ -161,7 +161,8 @@ std::string units_text(const core::Program& p) {
     std::set<std::string> seen;
     for (const core::Unit& u : p.units) {
         if (!u.claimed) continue;
-        std::string line = u.label + attributes_text(p.node(u.nodes[0]));
+        const char* by_rows = u.kind == core::Unit::Kind::streamed ? " by rows" : "";
+        std::string line = u.label + by_rows + attributes_text(p.node(u.nodes[0]));
         for (core::NodeId in : u.operands) line += " " + size_text(p, in);
         line += " -> " + size_text(p, u.claimed_value()) + ": " + u.claimed->chosen() + "\n";
         if (seen.insert(line).second) out += line;

@@ -43,10 +43,10 @@ struct Product {
     std::vector<Offsets> each{{}};                      ///< what is run in turn
     std::int64_t values = 0;                            ///< of the result
 
-    /// That many rows of the result; what they need of a turned A lies by itself.
+    /// That many rows of the result.
     Product rows_of(std::int64_t rows) const {
         Product out = *this;
-        if (transpose_a && rows < m) out.stride_a = 0;
+        if (transpose_a && stride_a == 0) out.stride_a = m; // as far apart as the rows of all of A
         out.m = rows;
         out.values = rows * n;
         return out;
@@ -112,17 +112,16 @@ public:
     ProductRows(const Product& product, const core::Program& p, const core::Unit& u)
         : product_(product), block_(rows_at_a_time(product)), a_(p.place(u.operands[0])), b_(p.place(u.operands[1])) {
         const OnOneThread here;
-        for (int t = 0; t < threads(); ++t) {
+        for (int t = 0; t < threads(); ++t)
             for (const std::int64_t rows : {block_, product.m % block_}) add(rows);
-            columns_.push_back(core::aligned_floats(block_ < product.m ? block_ * product.k : 0));
-        }
     }
     void make(const Memory& memory, std::int64_t first, int thread, float* to) override {
         const std::int64_t rows = std::min(block_, product_.m - first);
+        const std::int64_t apart = product_.stride_a != 0 ? product_.stride_a : product_.k;
         Part& part = parts_[std::size_t(2 * thread + (rows == block_ ? 0 : 1))];
         part.primitive->point(0, to);
         part.primitive->point(1, part.scratch.get());
-        part.primitive->point(2, part_of_a(memory.at(a_), first, rows, thread));
+        part.primitive->point(2, memory.at(a_) + (product_.transpose_a ? first : first * apart));
         part.primitive->point(3, memory.at(b_));
         part.primitive->run();
     }
@@ -148,16 +147,6 @@ private:
         return (p.m + blocks - 1) / blocks;
     }
 
-    // Columns of a turned A are copied out: oneDNN 2.6's better product takes only what lies without gaps.
-    const float* part_of_a(const float* a, std::int64_t first, std::int64_t rows, int thread) {
-        if (!product_.transpose_a) return a + first * (product_.stride_a != 0 ? product_.stride_a : product_.k);
-        if (rows == product_.m) return a;
-        float* copy = columns_[std::size_t(thread)].get();
-        const std::int64_t apart = product_.stride_a != 0 ? product_.stride_a : product_.m;
-        for (std::int64_t k = 0; k < product_.k; ++k) std::copy_n(a + k * apart + first, rows, copy + k * rows);
-        return copy;
-    }
-
     void add(std::int64_t rows) {
         if (rows == 0) return void(parts_.emplace_back());
         const auto pd = product_.rows_of(rows).describe();
@@ -173,8 +162,7 @@ private:
     Product product_;
     std::int64_t block_;
     Place a_, b_;
-    std::vector<Part> parts_;                  ///< of each thread: a block, and what is left at the end
-    std::vector<core::AlignedFloats> columns_; ///< of each thread: what a block needs of a turned A
+    std::vector<Part> parts_; ///< of each thread: a block, and what is left at the end
 };
 
 class ClaimedProduct : public DnnlClaimed {
