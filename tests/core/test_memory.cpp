@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "core/base/machine.hpp"
+#include "core/base/memory.hpp"
 #include "tests/bench/support.hpp"
 #include "tests/bench/workbench.hpp"
 
@@ -46,6 +47,15 @@ std::unique_ptr<core::Session> vae(std::int64_t hidden, const core::SessionSetti
 }
 
 } // namespace
+
+TEST_CASE("memory: floats begin as zeros, in small blocks and large ones, whatever was in the memory before") {
+    for (std::int64_t n : {0, 5, 1 << 18, (1 << 19) + 3, 1 << 22})
+        for (int again = 0; again < 4; ++again) {
+            const core::AlignedFloats block = core::aligned_floats(n);
+            CHECK(std::all_of(block.get(), block.get() + n, [](float v) { return v == 0; }));
+            std::fill_n(block.get(), n, 1.f);
+        }
+}
 
 TEST_CASE("memory: what the machine has, or the smallest limit of the cgroups around the process, v2 and v1") {
     const Machine m;

@@ -114,8 +114,12 @@ public:
     Convolution convolution;
     core::TileFn own = nullptr;
 
-    std::int64_t scratch(const core::Program&, const core::Unit&) override {
+    /// Once it is known what follows.
+    memory::desc wanted_weights() {
         described_ = convolution.forward();
+        return described_.weights_desc();
+    }
+    std::int64_t scratch(const core::Program&, const core::Unit&) override {
         return std::int64_t(described_.scratchpad_desc().get_size());
     }
     std::string chosen() const override { return described_.impl_info_str(); }
@@ -140,6 +144,7 @@ private:
 class ClaimedInput : public DnnlClaimed {
 public:
     explicit ClaimedInput(const Convolution& c) : described_(c.backward_data()) {}
+    memory::desc wanted_weights() const { return described_.weights_desc(); }
     std::int64_t scratch(const core::Program&, const core::Unit&) override {
         return std::int64_t(described_.scratchpad_desc().get_size());
     }
@@ -226,12 +231,12 @@ std::optional<core::Claim> claim_forward(const core::Candidates& from, NodeId he
     if (empty(p, head)) return {};
     auto claimed = std::make_shared<ClaimedForward>(
         Convolution(p.dims(n.inputs[0]), p.dims(n.inputs[1]), n.dims, core::Attributes(n.attributes)));
-    core::Claim c{"conv2d", {head}, n.inputs, {}, false, false, claimed};
+    core::Claim c{"conv2d", {head}, n.inputs, {}, false, claimed};
     const Epilogue e = claim_epilogue(from, c, n.dims[3]);
     claimed->convolution.bias = e.bias >= 0;
     claimed->convolution.activation = e.activation;
     claimed->own = e.own;
-    c.forms = {nullptr, packed(claimed->convolution.plain(), claimed->convolution.forward().weights_desc())};
+    c.forms = {nullptr, packed(claimed->convolution.plain(), claimed->wanted_weights())};
     return c;
 }
 
@@ -240,8 +245,9 @@ std::optional<core::Claim> claim_input(const core::Candidates& from, NodeId head
     const core::ProgramNode& n = p.node(head);
     if (empty(p, head)) return {};
     const Convolution conv(n.dims, p.dims(n.inputs[1]), p.dims(n.inputs[0]), core::Attributes(n.attributes));
-    core::Claim c{"conv2d_input", {head}, n.inputs, {}, false, false, std::make_shared<ClaimedInput>(conv)};
-    c.forms = {nullptr, packed(conv.plain(), conv.backward_data().weights_desc())};
+    auto claimed = std::make_shared<ClaimedInput>(conv);
+    core::Claim c{"conv2d_input", {head}, n.inputs, {}, false, claimed};
+    c.forms = {nullptr, packed(conv.plain(), claimed->wanted_weights())};
     return c;
 }
 
@@ -250,7 +256,7 @@ std::optional<core::Claim> claim_weights(const core::Candidates& from, NodeId he
     const core::ProgramNode& n = p.node(head);
     if (empty(p, head)) return {};
     const Convolution conv(p.dims(n.inputs[0]), n.dims, p.dims(n.inputs[1]), core::Attributes(n.attributes));
-    return core::Claim{"conv2d_weights", {head}, n.inputs, {}, false, false, std::make_shared<ClaimedWeights>(conv)};
+    return core::Claim{"conv2d_weights", {head}, n.inputs, {}, false, std::make_shared<ClaimedWeights>(conv)};
 }
 
 const ClaimRule forward_rule("conv2d", claim_forward), input_rule("conv2d_input", claim_input),
