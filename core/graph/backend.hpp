@@ -22,8 +22,8 @@ struct Claim {
     /// Per operand: the form it is wanted in, nullptr for as it is. The same form of the same value is made once.
     std::vector<std::shared_ptr<const Form>> forms;
     bool takes_strides = false; ///< rows of operands and result may lie apart
-    bool by_rows = false;       ///< the result can be had some rows at a time, by a unit with an update behind it
     std::shared_ptr<Claimed> claimed;
+    bool by_rows = false; ///< the result can be had some rows at a time, by a unit with an update behind it
 };
 
 /// What a backend may look at while it decides.

@@ -25,6 +25,23 @@ int threads();
 /// Calls body(context, thread, threads) on every thread of the team; on the caller alone when `parallel` is false.
 void run_team(bool parallel, void (*body)(void* context, int thread, int threads), void* context);
 
+/// Calls f(thread, number) for each of n pieces, each thread for a share of neighbouring ones.
+template <class F>
+void each_piece(std::int64_t n, const F& f) {
+    struct Context {
+        std::int64_t n;
+        const F& f;
+    } context{n, f};
+    run_team(
+        n > 1,
+        [](void* given, int thread, int threads) {
+            const auto& [pieces, function] = *static_cast<Context*>(given);
+            for (std::int64_t i = pieces * thread / threads; i < pieces * (thread + 1) / threads; ++i)
+                function(thread, i);
+        },
+        &context);
+}
+
 /// While one lives, what the library makes on this thread is made to run on one thread, inside a team too.
 class OnOneThread {
 public:

@@ -139,4 +139,29 @@ TEST_CASE("allocation: steps after the first and the loader's next allocate noth
         }
 }
 
+TEST_CASE("allocation: convolutions into few channels and of small images allocate nothing of ours either") {
+    const std::vector<NamedValue> in{{"channels", widths({16, 32})}, {"kernel", std::int64_t(3)}};
+    std::vector<NamedValue> out{{"channels", widths({32, 16})}, {"kernel", std::int64_t(3)}};
+    out.push_back({"last_kernel", std::int64_t(3)});
+    auto session = make_session(make_parts({{"model", "vae"},
+                                            {"encoder", "conv", in},
+                                            {"decoder", "conv", out},
+                                            {"posterior", "diagonal_gaussian"},
+                                            {"prior", "standard_normal"},
+                                            {"likelihood", "mse"},
+                                            {"optimizer", "adam"}}),
+                                session_settings(4, {8, 8, 3}, 1, 6));
+    const std::vector<float> x(16 * 8 * 8 * 3, 0.25f);
+    REQUIRE(session->step(x.data(), 16).finite);
+    std::string chosen;
+    for (const core::Unit& u : session->program("train", 16)->units)
+        if (u.claimed) chosen += u.claimed->chosen() + "\n";
+    CHECK(chosen.find("own loops for few channels") != std::string::npos);
+    CHECK(chosen.find("as a product, ") != std::string::npos);
+    for (int i = 0; i < 5; ++i) {
+        const Count step = counted([&] { session->step(x.data(), 16); });
+        CHECK_MESSAGE(step.ours == 0, step.ours << " by " << asker(step));
+    }
+}
+
 #endif

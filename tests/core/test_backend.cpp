@@ -20,7 +20,7 @@ public:
     std::optional<core::Claim> claim(const core::Candidates& from, NodeId head) const override {
         const auto& n = from.program().node(head);
         if (n.op->name != "lstm_cell") return {};
-        return core::Claim{"lstm_cell", {head}, n.inputs, {}, false, false, std::make_shared<core::Claimed>()};
+        return core::Claim{"lstm_cell", {head}, n.inputs, {}, false, std::make_shared<core::Claimed>()};
     }
     std::unique_ptr<core::Bound> bind(Frozen, std::vector<float*>) override { return nullptr; }
     core::NonFinite find_non_finite(const Program&, const std::vector<float*>&, const core::Feed&) override {

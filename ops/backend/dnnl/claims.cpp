@@ -52,7 +52,8 @@ Epilogue claim_epilogue(const core::Candidates& from, core::Claim& claim, std::i
     if (r < 0 || e.bias < 0) return e; // an activation alone is as well off in a group
     for (const Activation& a : kActivations) {
         if (a.op != p.node(r).op->name) continue;
-        if (a.own) e.own = p.node(r).op->tile;
+        e.tile = p.node(r).op->tile;
+        if (a.own) e.own = e.tile;
         else e.activation = a.op;
         claim.nodes.push_back(r);
         claim.label += " + " + std::string(a.op);

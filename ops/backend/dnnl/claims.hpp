@@ -54,6 +54,7 @@ struct Epilogue {
     core::NodeId bias = -1; ///< [N], or [1, ..., N]
     std::string activation; ///< oneDNN's post-op: "tanh", "sigmoid" or ""
     core::TileFn own = nullptr;
+    core::TileFn tile = nullptr; ///< the activation as our own loops apply it, whoever does it here
 };
 /// Extends a claim by what follows its last node along a result whose last dimension is `width`.
 Epilogue claim_epilogue(const core::Candidates& from, core::Claim& claim, std::int64_t width);

@@ -2,7 +2,7 @@
 // The forward one takes the bias and the activation that follow it.
 #include <algorithm>
 
-#include "ops/backend/dnnl/claims.hpp"
+#include "ops/backend/dnnl/convolution.hpp"
 #include "ops/backend/dnnl/library.hpp"
 
 namespace elbo::ops {
@@ -22,22 +22,11 @@ memory::desc weights(const core::Dims& d, std::int64_t groups, bool any) {
     return {{groups, d[3] / groups, d[2], d[0], d[1]}, memory::data_type::f32, any ? Tag::any : Tag::hwigo};
 }
 
-/// The convolution that a node computes or is an adjoint of.
-struct Convolution {
-    core::Dims x, kernel, y;
-    std::int64_t groups;
-    memory::dims strides, dilations, before, after; ///< oneDNN counts what dilations leave out
+/// As the library describes it.
+struct Convolution : ConvolutionSizes {
+    using ConvolutionSizes::ConvolutionSizes;
     bool bias = false;
     std::string activation;
-
-    Convolution(const core::Dims& image, const core::Dims& k, const core::Dims& result, const core::Attributes& a)
-        : x(image), kernel(k), y(result), groups(a.integer("groups")) {
-        const core::Dims &s = a.integers("strides"), &p = a.integers("pads"), &d = a.integers("dilations");
-        strides = {s[0], s[1]};
-        dilations = {d[0] - 1, d[1] - 1};
-        before = {p[0], p[2]};
-        after = {p[1], p[3]};
-    }
 
     memory::desc plain() const { return weights(kernel, groups, false); }
     dnnl::convolution_forward::primitive_desc forward() const {
@@ -110,15 +99,8 @@ private:
 
 class ClaimedForward : public DnnlClaimed {
 public:
-    explicit ClaimedForward(const Convolution& c) : convolution(c) {}
-    Convolution convolution;
-    core::TileFn own = nullptr;
-
-    /// Once it is known what follows.
-    memory::desc wanted_weights() {
-        described_ = convolution.forward();
-        return described_.weights_desc();
-    }
+    ClaimedForward(const Convolution& c, core::TileFn own) : convolution_(c), own_(own), described_(c.forward()) {}
+    memory::desc wanted_weights() const { return described_.weights_desc(); }
     std::int64_t scratch(const core::Program&, const core::Unit&) override {
         return std::int64_t(described_.scratchpad_desc().get_size());
     }
@@ -128,16 +110,18 @@ public:
             {DNNL_ARG_SRC, described_.src_desc(), p.place(u.operands[0])},
             {DNNL_ARG_WEIGHTS, described_.weights_desc(), p.place(u.operands[1])},
             {DNNL_ARG_DST, described_.dst_desc(), p.place(u.nodes.back())}};
-        if (convolution.bias) all.push_back({DNNL_ARG_BIAS, described_.bias_desc(), p.place(u.operands[2])});
+        if (convolution_.bias) all.push_back({DNNL_ARG_BIAS, described_.bias_desc(), p.place(u.operands[2])});
         auto step = std::make_unique<ConvolutionStep>(dnnl::convolution_forward(described_), std::move(all),
                                                       described_.scratchpad_desc(), u.scratch_at);
-        step->own = own;
+        step->own = own_;
         step->out = p.place(u.nodes.back());
-        step->n_out = convolution.y.numel();
+        step->n_out = convolution_.y.numel();
         return step;
     }
 
 private:
+    Convolution convolution_;
+    core::TileFn own_;
     dnnl::convolution_forward::primitive_desc described_;
 };
 
@@ -225,18 +209,24 @@ std::shared_ptr<const core::Form> packed(const memory::desc& plain, const memory
     return wanted == plain ? nullptr : std::make_shared<DnnlForm>(plain, wanted);
 }
 
+std::shared_ptr<DnnlClaimed> another_way(const ConvolutionSizes& sizes, Computes what, const Epilogue& e = {}) {
+    auto other = convolution_of_few_channels(sizes, what, e);
+    return other ? other : convolution_as_product(sizes, what, e);
+}
+
 std::optional<core::Claim> claim_forward(const core::Candidates& from, NodeId head) {
     const core::Program& p = from.program();
     const core::ProgramNode& n = p.node(head);
     if (empty(p, head)) return {};
-    auto claimed = std::make_shared<ClaimedForward>(
-        Convolution(p.dims(n.inputs[0]), p.dims(n.inputs[1]), n.dims, core::Attributes(n.attributes)));
-    core::Claim c{"conv2d", {head}, n.inputs, {}, false, claimed};
+    Convolution conv(p.dims(n.inputs[0]), p.dims(n.inputs[1]), n.dims, core::Attributes(n.attributes));
+    core::Claim c{"conv2d", {head}, n.inputs, {}, false, nullptr};
     const Epilogue e = claim_epilogue(from, c, n.dims[3]);
-    claimed->convolution.bias = e.bias >= 0;
-    claimed->convolution.activation = e.activation;
-    claimed->own = e.own;
-    c.forms = {nullptr, packed(claimed->convolution.plain(), claimed->wanted_weights())};
+    if ((c.claimed = another_way(conv, Computes::result, e))) return c;
+    conv.bias = e.bias >= 0;
+    conv.activation = e.activation;
+    auto claimed = std::make_shared<ClaimedForward>(conv, e.own);
+    c.forms = {nullptr, packed(conv.plain(), claimed->wanted_weights())};
+    c.claimed = claimed;
     return c;
 }
 
@@ -245,9 +235,11 @@ std::optional<core::Claim> claim_input(const core::Candidates& from, NodeId head
     const core::ProgramNode& n = p.node(head);
     if (empty(p, head)) return {};
     const Convolution conv(n.dims, p.dims(n.inputs[1]), p.dims(n.inputs[0]), core::Attributes(n.attributes));
+    core::Claim c{"conv2d_input", {head}, n.inputs, {}, false, another_way(conv, Computes::input)};
+    if (c.claimed) return c;
     auto claimed = std::make_shared<ClaimedInput>(conv);
-    core::Claim c{"conv2d_input", {head}, n.inputs, {}, false, claimed};
     c.forms = {nullptr, packed(conv.plain(), claimed->wanted_weights())};
+    c.claimed = claimed;
     return c;
 }
 
@@ -256,7 +248,9 @@ std::optional<core::Claim> claim_weights(const core::Candidates& from, NodeId he
     const core::ProgramNode& n = p.node(head);
     if (empty(p, head)) return {};
     const Convolution conv(p.dims(n.inputs[0]), n.dims, p.dims(n.inputs[1]), core::Attributes(n.attributes));
-    return core::Claim{"conv2d_weights", {head}, n.inputs, {}, false, std::make_shared<ClaimedWeights>(conv)};
+    core::Claim c{"conv2d_weights", {head}, n.inputs, {}, false, another_way(conv, Computes::weights)};
+    if (!c.claimed) c.claimed = std::make_shared<ClaimedWeights>(conv);
+    return c;
 }
 
 const ClaimRule forward_rule("conv2d", claim_forward), input_rule("conv2d_input", claim_input),

@@ -237,7 +237,7 @@ std::optional<core::Claim> claim_matmul(const core::Candidates& from, NodeId hea
     else
         set_batch(product, leading(left), leading(right), leading(n.dims), product.m * product.k,
                   product.k * product.n);
-    core::Claim c{"matmul", {head}, n.inputs, {}, true, false, claimed};
+    core::Claim c{"matmul", {head}, n.inputs, {}, true, claimed};
     const Epilogue e = claim_epilogue(from, c, product.n);
     product.bias = e.bias >= 0;
     product.activation = e.activation;

@@ -23,30 +23,19 @@ public:
     }
 
     void run(const Memory& memory, const core::Noise&) override {
-        struct Context {
-            StreamedStep* step;
-            const Memory* memory;
-        } context{this, &memory};
-        run_team(
-            true,
-            [](void* data, int thread, int threads) {
-                const auto* c = static_cast<Context*>(data);
-                c->step->share(*c->memory, thread, threads);
-            },
-            &context);
+        const std::int64_t block = rows_->block(), n = (all_ + block - 1) / block;
+        const auto piece = [&](int thread, std::int64_t number) {
+            const std::int64_t first = number * block, last = std::min(first + block, all_);
+            float* gradient = blocks_[std::size_t(thread)].get();
+            rows_->make(memory, first, thread, gradient);
+            update_.run_part(memory, first * width_, last * width_, thread, {gradient_, gradient, first * width_});
+        };
+        if (n > 1) return each_piece(n, piece);
+        const OnOneThread here; // outside of a team the library would start one
+        piece(0, 0);
     }
 
 private:
-    void share(const Memory& memory, int thread, int threads) {
-        const std::int64_t block = rows_->block(), n = (all_ + block - 1) / block;
-        float* gradient = blocks_[std::size_t(thread)].get();
-        for (std::int64_t b = n * thread / threads; b < n * (thread + 1) / threads; ++b) {
-            const std::int64_t first = b * block, last = std::min(first + block, all_);
-            rows_->make(memory, first, thread, gradient);
-            update_.run_part(memory, first * width_, last * width_, thread, {gradient_, gradient, first * width_});
-        }
-    }
-
     std::unique_ptr<RowMaker> rows_;
     TileGroup update_;
     int gradient_;
