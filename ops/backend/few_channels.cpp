@@ -52,29 +52,28 @@ HWY_INLINE void Products(const float* left, std::int64_t left_apart, std::int64_
 }
 
 template <int kRight>
-HWY_INLINE void PixelColumns(const float* pixels, std::int64_t n_pixels, std::int64_t channels, const float* weights,
-                             std::int64_t width, float* out) {
+HWY_INLINE void PixelColumns(const float* pixels, std::int64_t n_pixels, std::int64_t apart, std::int64_t depth,
+                             const float* weights, std::int64_t width, float* out) {
     std::int64_t i = 0;
     if (n_pixels >= kPixels)
         for (;;) { // the last ones may be done twice
-            Products<kPixels, kRight>(pixels + i * channels, channels, 1, weights, width, channels, out + i * width,
-                                      width, false);
+            Products<kPixels, kRight>(pixels + i * apart, apart, 1, weights, width, depth, out + i * width, width,
+                                      false);
             if (i + kPixels == n_pixels) return;
             i = std::min(i + kPixels, n_pixels - kPixels);
         }
     for (; i < n_pixels; ++i)
-        Products<1, kRight>(pixels + i * channels, channels, 1, weights, width, channels, out + i * width, width,
-                            false);
+        Products<1, kRight>(pixels + i * apart, apart, 1, weights, width, depth, out + i * width, width, false);
 }
 
-/// out[pixel] = pixel * weights, [channels, width].
-void PixelProducts(const float* pixels, std::int64_t n_pixels, std::int64_t channels, const float* weights,
-                   std::int64_t width, float* out) {
+/// out[pixel] = pixel * weights, [depth, width]; pixels have `depth` values that count and are `apart`.
+void PixelProducts(const float* pixels, std::int64_t n_pixels, std::int64_t apart, std::int64_t depth,
+                   const float* weights, std::int64_t width, float* out) {
     const std::int64_t lanes = Lanes();
     std::int64_t at = 0;
     for (; at + kVectors * lanes <= width; at += kVectors * lanes)
-        PixelColumns<kVectors>(pixels, n_pixels, channels, weights + at, width, out + at);
-    for (; at < width; at += lanes) PixelColumns<1>(pixels, n_pixels, channels, weights + at, width, out + at);
+        PixelColumns<kVectors>(pixels, n_pixels, apart, depth, weights + at, width, out + at);
+    for (; at < width; at += lanes) PixelColumns<1>(pixels, n_pixels, apart, depth, weights + at, width, out + at);
 }
 
 /// sums[row] += all columns[pixel][row] * pixels[pixel]; rows a multiple of RowsAtOnce().
@@ -199,7 +198,7 @@ void NarrowImage::piece(const Call& call, std::int64_t number, float* own) const
     for (std::int64_t row = from; row < to; ++row) {
         for (next = std::max(next, first_row(row)); next < end_row(row); ++next)
             multiply(call.image + (image * s_.wide_height + next) * s_.wide_width * s_.wide, s_.wide_width, s_.wide,
-                     call.weights, products_, own + next % kept_rows_ * of_row);
+                     s_.wide, call.weights, products_, own + next % kept_rows_ * of_row);
         sums(call, row, own, line);
         if (call.activation)
             call.activation({{line, nullptr, nullptr}, {false, false, false}, line, std::size_t(of_line)});
@@ -218,24 +217,57 @@ void NarrowImage::sums(const Call& call, std::int64_t row, const float* products
     (rows, n, begin_.data(), meets_.data(), s_.width, s_.narrow, call.bias, line);
 }
 
-NarrowWeights::NarrowWeights(const FewChannels& sizes)
-    : s_(sizes), rows_(whole(sizes.taps() * sizes.narrow, HWY_DYNAMIC_DISPATCH(RowsAtOnce)())),
-      pieces_(std::min(sizes.images, kMostPieces)),
-      framed_height_((sizes.wide_height - 1) * sizes.stride_down + sizes.kernel_height),
-      framed_width_((sizes.wide_width - 1) * sizes.stride_right + sizes.kernel_width) {}
+MetPixels::MetPixels(const FewChannels& sizes, std::int64_t step)
+    : s_(sizes), step_(step), height_((sizes.wide_height - 1) * sizes.stride_down + sizes.kernel_height),
+      width_((sizes.wide_width - 1) * sizes.stride_right + sizes.kernel_width) {}
 
-// The narrow image with zeros around it, and what each pixel of a row of the wide one meets.
-std::int64_t NarrowWeights::of_thread() const {
-    return whole(framed_height_ * framed_width_ * s_.narrow + kCopy, kWideStep) +
-           whole(s_.wide_width * rows_ + kCopy, kWideStep);
+std::int64_t MetPixels::framed_floats() const { return whole(height_ * width_ * s_.narrow + kCopy, kWideStep); }
+std::int64_t MetPixels::row_floats() const { return whole(s_.wide_width * step_ + kCopy, kWideStep); }
+
+void MetPixels::frame(const float* image, float* scratch) const {
+    std::fill_n(scratch, scratch_floats(), 0.f);
+    const std::int64_t left = std::max<std::int64_t>(0, -s_.left);
+    const std::int64_t n = std::min(s_.width, width_ - s_.left) - left;
+    for (std::int64_t row = 0; row < s_.height && n > 0; ++row) {
+        const std::int64_t at = row + s_.top;
+        if (at < 0 || at >= height_) continue;
+        std::copy_n(image + (row * s_.width + left) * s_.narrow, n * s_.narrow,
+                    scratch + (at * width_ + left + s_.left) * s_.narrow);
+    }
 }
 
-std::int64_t NarrowWeights::scratch_floats() const { return pieces_ * of_piece() + threads() * of_thread(); }
+namespace {
+
+// Fixed sizes are a few vectors each. What is copied too much is written over by what follows, or stands behind.
+template <std::size_t kValues>
+void copy_taps(const float* from, std::int64_t from_row, std::int64_t from_step, std::int64_t rows, float* to,
+               std::int64_t to_row, std::int64_t to_step, std::int64_t n) {
+    for (std::int64_t j = 0; j < n; ++j, from += from_step, to += to_step)
+        for (std::int64_t u = 0; u < rows; ++u)
+            std::memcpy(to + u * to_row, from + u * from_row, kValues * sizeof(float));
+}
+constexpr decltype(&copy_taps<4>) kCopyTaps[] = {copy_taps<4>, copy_taps<8>, copy_taps<12>, copy_taps<kCopy>};
+
+} // namespace
+
+float* MetPixels::row(std::int64_t i, float* scratch) const {
+    float* out = scratch + framed_floats();
+    const std::int64_t of_taps = s_.kernel_width * s_.narrow, of_row = width_ * s_.narrow;
+    kCopyTaps[(of_taps - 1) / 4](scratch + i * s_.stride_down * of_row, of_row, s_.stride_right * s_.narrow,
+                                 s_.kernel_height, out, of_taps, step_, s_.wide_width);
+    return out;
+}
+
+NarrowWeights::NarrowWeights(const FewChannels& sizes)
+    : s_(sizes), met_(sizes, whole(sizes.taps() * sizes.narrow, HWY_DYNAMIC_DISPATCH(RowsAtOnce)())),
+      pieces_(std::min(sizes.images, kMostPieces)) {}
+
+std::int64_t NarrowWeights::own_floats() const { return threads() * met_.scratch_floats(); }
 
 void NarrowWeights::run(const float* wide, const float* narrow, float* out, float* scratch) const {
     float* own = scratch + pieces_ * of_piece();
     each_piece(pieces_, [&](int thread, std::int64_t number) {
-        piece(number, wide, narrow, scratch + number * of_piece(), own + thread * of_thread());
+        piece(number, wide, narrow, scratch + number * of_piece(), own + thread * met_.scratch_floats());
     });
     for (std::int64_t u = 0; u < s_.kernel_height; ++u)
         for (std::int64_t v = 0; v < s_.kernel_width; ++v)
@@ -248,35 +280,48 @@ void NarrowWeights::run(const float* wide, const float* narrow, float* out, floa
                 }
 }
 
-void NarrowWeights::framed(const float* image, float* to) const {
-    std::fill_n(to, framed_height_ * framed_width_ * s_.narrow + kCopy, 0.f);
-    const std::int64_t left = std::max<std::int64_t>(0, -s_.left);
-    const std::int64_t n = std::min(s_.width, framed_width_ - s_.left) - left;
-    for (std::int64_t row = 0; row < s_.height && n > 0; ++row) {
-        const std::int64_t at = row + s_.top;
-        if (at < 0 || at >= framed_height_) continue;
-        std::copy_n(image + (row * s_.width + left) * s_.narrow, n * s_.narrow,
-                    to + (at * framed_width_ + left + s_.left) * s_.narrow);
-    }
-}
-
 void NarrowWeights::piece(std::int64_t number, const float* wide, const float* narrow, float* sum, float* own) const {
     std::fill_n(sum, of_piece(), 0.f);
     const auto add = HWY_DYNAMIC_DISPATCH(OuterProducts);
-    const std::int64_t row_of_taps = s_.kernel_width * s_.narrow;
-    float* columns = own + whole(framed_height_ * framed_width_ * s_.narrow + kCopy, kWideStep);
-    std::fill_n(columns, s_.wide_width * rows_ + kCopy, 0.f);
     for (std::int64_t b = s_.images * number / pieces_; b < s_.images * (number + 1) / pieces_; ++b) {
-        framed(narrow + b * s_.height * s_.width * s_.narrow, own);
-        for (std::int64_t i = 0; i < s_.wide_height; ++i) {
-            for (std::int64_t j = 0; j < s_.wide_width; ++j)
-                for (std::int64_t u = 0; u < s_.kernel_height; ++u) // what is copied too much is written over
-                    std::memcpy(columns + j * rows_ + u * row_of_taps,
-                                own + ((i * s_.stride_down + u) * framed_width_ + j * s_.stride_right) * s_.narrow,
-                                kCopy * sizeof(float));
-            add(columns, rows_, wide + (b * s_.wide_height + i) * s_.wide_width * s_.wide, s_.wide, s_.wide_width, sum);
-        }
+        met_.frame(narrow + b * s_.height * s_.width * s_.narrow, own);
+        for (std::int64_t i = 0; i < s_.wide_height; ++i)
+            add(met_.row(i, own), met_.step(), wide + (b * s_.wide_height + i) * s_.wide_width * s_.wide, s_.wide,
+                s_.wide_width, sum);
     }
+}
+
+WideImage::WideImage(const FewChannels& sizes)
+    : s_(sizes), met_(sizes, depth()),
+      rows_per_piece_(sizes.images >= kManyImages ? sizes.wide_height : std::min(kRowsPerPiece, sizes.wide_height)),
+      pieces_per_image_((sizes.wide_height + rows_per_piece_ - 1) / rows_per_piece_) {}
+
+std::int64_t WideImage::scratch_floats() const {
+    return whole(depth() * s_.wide, kWideStep) + threads() * met_.scratch_floats();
+}
+
+void WideImage::run(const float* image, const float* weights, const float* bias, core::TileFn activation, float* out,
+                    float* scratch) const {
+    for (std::int64_t u = 0, at = 0; u < s_.kernel_height; ++u)
+        for (std::int64_t v = 0; v < s_.kernel_width; ++v)
+            for (std::int64_t o = 0; o < s_.narrow; ++o)
+                for (std::int64_t c = 0; c < s_.wide; ++c) scratch[at++] = weights[s_.weight(u, v, c, o)];
+    float *last = scratch + (depth() - 1) * s_.wide, *own = scratch + whole(depth() * s_.wide, kWideStep);
+    if (bias) std::copy_n(bias, s_.wide, last);
+    const auto multiply = HWY_DYNAMIC_DISPATCH(PixelProducts);
+    const std::int64_t of_row = s_.wide_width * s_.wide, used = bias ? depth() : depth() - 1;
+    each_piece(s_.images * pieces_per_image_, [&](int thread, std::int64_t number) {
+        const std::int64_t b = number / pieces_per_image_, from = number % pieces_per_image_ * rows_per_piece_;
+        float* mine = own + thread * met_.scratch_floats();
+        met_.frame(image + b * s_.height * s_.width * s_.narrow, mine);
+        for (std::int64_t i = from; i < std::min(from + rows_per_piece_, s_.wide_height); ++i) {
+            float* pixels = met_.row(i, mine);
+            for (std::int64_t j = 1; j <= s_.wide_width; ++j) pixels[j * depth() - 1] = 1;
+            float* line = out + (b * s_.wide_height + i) * of_row;
+            multiply(pixels, s_.wide_width, depth(), used, scratch, s_.wide, line);
+            if (activation) activation({{line, nullptr, nullptr}, {false, false, false}, line, std::size_t(of_row)});
+        }
+    });
 }
 
 } // namespace elbo::ops

@@ -1,6 +1,6 @@
 // Convolutions between an image of many channels and one of few (grey, colours), which libraries leave to loops made
-// for many: the image of few channels from the other one, and the gradient of the weights between them. Both are the
-// same for forward and transposed convolutions, since one with strides of 1 is the other with its kernel turned round.
+// for many: each image from the other one, and the gradient of the weights between them. All are the same for forward
+// and transposed convolutions, since one with strides of 1 is the other with its kernel turned round.
 #pragma once
 
 #include <cstdint>
@@ -50,21 +50,57 @@ private:
     std::vector<std::int64_t> begin_, meets_; ///< per column of the result: where products of a row that meet lie
 };
 
+/// For each pixel of a row of the wide image, what it meets of the narrow one.
+class MetPixels {
+public:
+    /// step: how far apart pixels are, in values; no less than they meet.
+    MetPixels(const FewChannels& sizes, std::int64_t step);
+    std::int64_t scratch_floats() const { return framed_floats() + row_floats(); }
+    /// Takes in an image: puts zeros around it.
+    void frame(const float* image, float* scratch) const;
+    /// Row i of the wide image; behind what a pixel meets stands anything.
+    float* row(std::int64_t i, float* scratch) const;
+    std::int64_t step() const { return step_; }
+
+private:
+    std::int64_t framed_floats() const;
+    std::int64_t row_floats() const;
+    FewChannels s_;
+    std::int64_t step_, height_, width_;
+};
+
 /// The gradient of the weights. Images are summed in pieces that do not depend on the number of threads.
 class NarrowWeights {
 public:
     explicit NarrowWeights(const FewChannels& sizes);
-    std::int64_t scratch_floats() const;
+    std::int64_t scratch_floats() const { return pieces_ * of_piece() + own_floats(); }
     void run(const float* wide, const float* narrow, float* out, float* scratch) const;
 
 private:
-    std::int64_t of_piece() const { return rows_ * s_.wide; }
-    std::int64_t of_thread() const;
+    std::int64_t of_piece() const { return met_.step() * s_.wide; }
+    std::int64_t own_floats() const;
     void piece(std::int64_t number, const float* wide, const float* narrow, float* sum, float* own) const;
-    void framed(const float* image, float* to) const;
 
     FewChannels s_;
-    std::int64_t rows_, pieces_, framed_height_, framed_width_;
+    MetPixels met_;
+    std::int64_t pieces_;
+};
+
+/// The wide image: for each of its pixels a product of what it meets with the weights.
+class WideImage {
+public:
+    explicit WideImage(const FewChannels& sizes);
+    std::int64_t scratch_floats() const;
+    /// bias: nullptr, or one per channel. activation: nullptr, or what is applied to the result.
+    void run(const float* image, const float* weights, const float* bias, core::TileFn activation, float* out,
+             float* scratch) const;
+
+private:
+    std::int64_t depth() const { return s_.taps() * s_.narrow + 1; } ///< the last one is for the bias
+
+    FewChannels s_;
+    MetPixels met_;
+    std::int64_t rows_per_piece_, pieces_per_image_;
 };
 
 } // namespace elbo::ops

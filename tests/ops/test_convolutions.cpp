@@ -99,6 +99,19 @@ TEST_CASE("conv2d: into few channels, by loops of ours, equals the reference on 
     }
 }
 
+TEST_CASE("conv2d: from one channel, by loops of ours, equals the reference on any number of threads") {
+    const Tried all[] = {{{3, 7, 9, 1}, {3, 3, 1, 16}, {2, 2}, {0, 1, 0, 1}},
+                         {{18, 6, 20, 1}, {4, 4, 1, 32}, {1, 2}, {1, 1, 1, 1}},
+                         {{1, 40, 5, 1}, {5, 3, 1, 48}, {1, 1}, {6, 2, 0, 3}},
+                         {{2, 9, 10, 1}, {1, 2, 1, 16}, {4, 3}}}; // not all of it is read
+    const char* activations[] = {"relu", "", "tanh", "sigmoid"};
+    int i = 0;
+    for (const Tried& t : all) {
+        check_ways(t, activations[i++ % 4]);
+        CHECK(Made(t, "", 1).chosen("conv2d") == kLoops);
+    }
+}
+
 TEST_CASE("conv2d_input: an image of few channels, by loops of ours, equals the reference on any number of threads") {
     const Tried all[] = {{{2, 9, 10, 1}, {4, 4, 1, 32}, {2, 2}, {1, 1, 1, 1}},
                          {{3, 11, 8, 3}, {2, 3, 3, 16}, {3, 2}, {0, 1, 2, 0}},
@@ -164,6 +177,16 @@ TEST_CASE("conv2d: other sizes are left to the library") {
     }
     CHECK(starts(Made(long_sum, "", 1).chosen("conv2d"), kProduct));
     CHECK(!starts(Made(long_sum, "", 1).chosen("conv2d_weights"), kProduct));
+}
+
+TEST_CASE("conv2d: a NaN in an image of one channel reaches what it meets, with its neighbours' taps beside it") {
+    const Tried t{{1, 9, 9, 1}, {3, 3, 1, 16}, {1, 1}, {1, 1, 1, 1}};
+    Made made(t, "relu", 1);
+    made.values["x"][4 * 9 + 5] = std::nan("");
+    const auto y = made.run(1)[0];
+    for (std::int64_t i = 0; i < 9; ++i)
+        for (std::int64_t j = 0; j < 9; ++j)
+            CHECK(std::isnan(y[std::size_t((i * 9 + j) * 16 + 7)]) == (std::abs(i - 4) <= 1 && std::abs(j - 5) <= 1));
 }
 
 TEST_CASE("conv2d: a NaN in an image of many channels reaches the few, and no more of them than it meets") {

@@ -18,9 +18,11 @@ FewChannels few_in_y(const ConvolutionSizes& c) {
     return {c.x[0], c.x[1], c.x[2], c.x[3], c.y[1], c.y[2], c.y[3], c.kernel[0], c.kernel[1], 1, 1, top, left, true};
 }
 
-class NarrowImageStep : public Step {
+/// Loops: NarrowImage or WideImage.
+template <class Loops>
+class ImageStep : public Step {
 public:
-    NarrowImageStep(const NarrowImage& loops, const core::Program& p, const core::Unit& u, core::TileFn activation)
+    ImageStep(const Loops& loops, const core::Program& p, const core::Unit& u, core::TileFn activation)
         : loops_(loops), image_(p.place(u.operands[0])), weights_(p.place(u.operands[1])),
           out_(p.place(u.nodes.back())), activation_(activation), scratch_(u.scratch_at) {
         if (u.operands.size() > 2) bias_ = p.place(u.operands[2]);
@@ -31,7 +33,7 @@ public:
     }
 
 private:
-    NarrowImage loops_;
+    Loops loops_;
     core::Place image_, weights_, out_;
     std::optional<core::Place> bias_;
     core::TileFn activation_;
@@ -58,16 +60,17 @@ public:
     std::string chosen() const override { return "own loops for few channels"; }
 };
 
-class ClaimedNarrowImage : public ClaimedFewChannels {
+template <class Loops>
+class ClaimedImage : public ClaimedFewChannels {
 public:
-    ClaimedNarrowImage(const FewChannels& sizes, core::TileFn activation) : loops_(sizes), activation_(activation) {}
+    ClaimedImage(const FewChannels& sizes, core::TileFn activation) : loops_(sizes), activation_(activation) {}
     std::int64_t scratch(const core::Program&, const core::Unit&) override { return 4 * loops_.scratch_floats(); }
     std::unique_ptr<Step> bind(const core::Program& p, const core::Unit& u) const override {
-        return std::make_unique<NarrowImageStep>(loops_, p, u, activation_);
+        return std::make_unique<ImageStep<Loops>>(loops_, p, u, activation_);
     }
 
 private:
-    NarrowImage loops_;
+    Loops loops_;
     core::TileFn activation_;
 };
 
@@ -88,12 +91,16 @@ private:
 
 std::shared_ptr<DnnlClaimed> convolution_of_few_channels(const ConvolutionSizes& c, Computes what, const Epilogue& e) {
     if (c.groups != 1 || c.dilations[0] != 0 || c.dilations[1] != 0) return nullptr;
+    if (what == Computes::result && c.x[3] == 1) { // from more of them the library's are as fast
+        const FewChannels sizes = few_in_x(c);
+        if (sizes.fit()) return std::make_shared<ClaimedImage<WideImage>>(sizes, e.tile);
+    }
     const bool of_x = what == Computes::input;
     if (!of_x && (c.strides[0] != 1 || c.strides[1] != 1)) return nullptr;
     const FewChannels sizes = of_x ? few_in_x(c) : few_in_y(c);
     if (!sizes.fit()) return nullptr;
     if (what == Computes::weights) return std::make_shared<ClaimedNarrowWeights>(sizes);
-    return std::make_shared<ClaimedNarrowImage>(sizes, e.tile);
+    return std::make_shared<ClaimedImage<NarrowImage>>(sizes, e.tile);
 }
 
 } // namespace elbo::ops
