@@ -21,6 +21,7 @@ struct PartChoice {
 struct RunConfig {
     std::int64_t latent = 20, batch = 128, epochs = 10, seed = 1;
     std::int64_t threads = 0;
+    std::string precision = "f32";
     std::int64_t checkpoint_every = 1;
     bool drop_last = false;
     double average = 0;
@@ -36,6 +37,9 @@ struct RunConfig {
         p("epochs", epochs, "passes over the training rows", within(0, 1e9));
         p("seed", seed, "of weights, order and noise", not_negative);
         p("threads", threads, "of the compute team; 0: as many as this process may use", within(0, 1024));
+        p("precision", precision,
+          "of the operands of products and convolutions in training; bf16 where the processor has it",
+          one_of("f32|bf16"));
         p("checkpoint_every", checkpoint_every, "epochs between checkpoints", within(1, 1e9));
         p("drop_last", drop_last, "leave the rows out of an epoch that do not fill a batch");
         p("average", average, "decay of a moving average of the weights, for all but training; 0: none", fraction);

@@ -183,6 +183,7 @@ void Run::write_info(const RunConfig& config, const Session& session, const Rows
     j["started"] = fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", fmt::gmtime(std::time(nullptr)));
     j["seed"] = config.seed;
     j["threads"] = config.threads;
+    j["precision"] = config.precision;
     j["same_bits"] = "with this seed, number of threads, processor, backend, data and plugins";
     j["backend"] = backend;
     j["cpu"] = cpu_features();

@@ -7,8 +7,8 @@
 
 namespace elbo::ops {
 
-std::unique_ptr<core::Backend> make_backend(const std::string& name, int threads) {
-    if (name == "dnnl") return make_dnnl_backend(threads);
+std::unique_ptr<core::Backend> make_backend(const std::string& name, int threads, Precision precision) {
+    if (name == "dnnl") return make_dnnl_backend(threads, precision);
     if (name == "reference") return make_reference_backend();
     throw core::Error(core::Exit::usage, "no backend is called '" + name + "'; there are dnnl, reference");
 }

@@ -24,6 +24,7 @@ struct Asked {
     std::string workload = "W1a";
     std::vector<std::int64_t> batches; ///< as given; empty: the workload's own
     int threads = 1;
+    std::string precision = "f32";
     bool inference = false, limit = false, units = false, json = false, help = false;
     bench::Effort effort;
 };
@@ -33,6 +34,7 @@ constexpr const char* kHelp =
     "  --workload <ID>                     W1a, ... (=W1a), or a net's name\n"
     "  --batch <N>                         rows per step (=that of the id); with --inference several, 1,128\n"
     "  --threads <N>                       (=1)\n"
+    "  --precision <f32|bf16>              of the operands of products in training steps (=f32)\n"
     "  --seconds <S>                       how long to measure, after as long to warm up at most (=5)\n"
     "  --steps <N>                         measure exactly so many steps instead\n"
     "  --warm-up <N>                       steps before, at most (=50)\n"
@@ -68,8 +70,9 @@ Asked asked_of(int argc, char** argv) {
     flags.add_options()("help", po::bool_switch(&a.help))("json", po::bool_switch(&a.json))(
         "inference", po::bool_switch(&a.inference))("limit", po::bool_switch(&a.limit))(
         "units", po::bool_switch(&a.units))("workload", po::value(&a.workload))("batch", po::value(&batch))(
-        "threads", po::value(&a.threads))("seconds", po::value(&a.effort.seconds))("steps", po::value(&a.effort.steps))(
-        "warm-up", po::value(&a.effort.warm_up));
+        "threads", po::value(&a.threads))("precision", po::value(&a.precision))(
+        "seconds", po::value(&a.effort.seconds))("steps", po::value(&a.effort.steps))("warm-up",
+                                                                                      po::value(&a.effort.warm_up));
     using namespace po::command_line_style;
     po::variables_map given;
     po::store(po::command_line_parser(argc, argv)
@@ -85,6 +88,8 @@ Asked asked_of(int argc, char** argv) {
         throw core::Error(core::Exit::usage, "--steps and --warm-up must not be below 0");
     if (a.batches.size() > 1 && !a.inference)
         throw core::Error(core::Exit::usage, "--batch: several batches are for --inference only");
+    if (ops::usable_precision(a.precision) != ops::Precision::f32 && (a.inference || a.limit))
+        throw core::Error(core::Exit::usage, "--precision: training alone is done in bf16, the rest in f32");
     if (a.inference && a.limit) throw core::Error(core::Exit::usage, "--inference and --limit exclude each other");
     return a;
 }
@@ -103,7 +108,7 @@ Json about(const Asked& a, const bench::Workload& w, const char* mode) {
     j["workload"] = w.net->name;
     j["id"] = w.id.empty() ? Json() : Json(w.id);
     j["batch"] = w.batch;
-    j["dtype"] = "f32";
+    j["dtype"] = a.precision;
     j["mode"] = mode;
     return j;
 }
@@ -217,7 +222,7 @@ int run(int argc, char** argv) {
         print_help();
         return 0;
     }
-    const auto backend = ops::make_backend("dnnl", a.threads);
+    const auto backend = ops::make_backend("dnnl", a.threads, ops::usable_precision(a.precision));
     if (a.units) {
         fmt::print("{}", units(a, *backend));
         return 0;

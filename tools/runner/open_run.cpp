@@ -78,6 +78,16 @@ void warn_of_other_data(const OpenRun& open) {
                    open.rows().description());
 }
 
+// A run goes on as it began, or not at all.
+ops::Precision precision_of(const OpenRun& open) {
+    try {
+        return ops::usable_precision(open.config.precision, "precision");
+    } catch (Error& e) {
+        e.set_where(open.run.config_file().string());
+        throw;
+    }
+}
+
 } // namespace
 
 OpenRun open_run(const Arguments& arguments, core::Registry& registry, bool to_train) {
@@ -99,7 +109,8 @@ OpenRun open_run(const Arguments& arguments, core::Registry& registry, bool to_t
     if (to_train && threads != 0 && threads != open.config.threads)
         core::tell(fmt::format("note: on {} threads instead of {} the last bits can differ from an uninterrupted run's",
                                open.config.threads, threads));
-    open.backend = ops::make_backend("dnnl", int(open.config.threads));
+    const auto precision = to_train ? precision_of(open) : ops::Precision::f32;
+    open.backend = ops::make_backend("dnnl", int(open.config.threads), precision);
     const auto checkpoint = core::newest_checkpoint(open.run, !to_train && open.config.keep == "best");
     if (!checkpoint && !to_train)
         throw Error(core::Exit::data, "the run has no checkpoint", arguments.operand)

@@ -12,6 +12,7 @@
 #include "core/base/notice.hpp"
 #include "core/files/atomic.hpp"
 #include "core/files/lock.hpp"
+#include "ops/backend/precision.hpp"
 #include "ops/backend/threads.hpp"
 #include "tools/runner/results.hpp"
 #include "tools/runner/sweep/children.hpp"
@@ -37,6 +38,7 @@ std::vector<core::RunConfig> configs_of(const Plan& plan, core::Registry& regist
         std::vector<GivenSetting> all = plan.settings;
         all.insert(all.end(), p.settings.begin(), p.settings.end());
         out.push_back(core::resolve(all, registry));
+        ops::usable_precision(out.back().precision);
     }
     return out;
 }

@@ -51,10 +51,10 @@ void catch_signals() {
 
 void introduce(const OpenRun& open, Console& console) {
     console.introduce("data " + open.rows().description());
-    console.introduce(fmt::format("model '{}': {} trained values; batch {}, {} thread{}, {}",
+    console.introduce(fmt::format("model '{}': {} trained values; batch {}, {} thread{}, {}, {}",
                                   open.config.part("model").name, open.session().tensors().trained_values(),
                                   open.config.batch, open.config.threads, open.config.threads == 1 ? "" : "s",
-                                  ops::backend_description()));
+                                  open.config.precision, ops::backend_description()));
 }
 
 std::string json_of(const std::string& folder, const core::Progress& progress, std::uint64_t kept) {

@@ -140,12 +140,14 @@ private:
 
 class DnnlBackend : public core::Backend {
 public:
-    explicit DnnlBackend(int n) { set_threads(n); }
+    DnnlBackend(int n, Precision precision) : precision_(precision) { set_threads(n); }
     std::string name() const override { return "dnnl"; }
 
     std::optional<core::Claim> claim(const core::Candidates& from, NodeId head) const override {
         const auto rule = claim_rule(from.program().node(head).op->name);
-        return rule ? rule(from, head) : std::nullopt;
+        // What a model is judged by or gives is f32, however it is trained.
+        const bool trains = from.program().purpose == "train";
+        return rule ? rule(from, head, trains ? precision_ : Precision::f32) : std::nullopt;
     }
 
     // Rows a multiple of 1 KiB apart fall onto few cache sets: products lose a third (measured, Zen 3).
@@ -161,10 +163,17 @@ public:
                                     const core::Feed& feed) override {
         return first_non_finite(program, tensors, feed);
     }
+
+private:
+    Precision precision_;
 };
 
 } // namespace
 
-std::unique_ptr<core::Backend> make_dnnl_backend(int threads) { return std::make_unique<DnnlBackend>(threads); }
+std::unique_ptr<core::Backend> make_dnnl_backend(int threads, Precision precision) {
+    if (precision == Precision::bf16 && !library_has_bf16())
+        throw core::Error(core::Exit::usage, dnnl_version() + " has no products in bf16 on this processor");
+    return std::make_unique<DnnlBackend>(threads, precision);
+}
 
 } // namespace elbo::ops

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/graph/backend.hpp"
+#include "ops/backend/precision.hpp"
 #include "ops/backend/tiles.hpp"
 
 namespace elbo::ops {
@@ -40,9 +41,9 @@ public:
 /// A unit with its update behind it (Unit::Kind::streamed).
 std::unique_ptr<Step> bind_streamed(const core::Program& program, const core::Unit& unit, const DnnlClaimed& claimed);
 
-/// What may begin with an op of that name.
+/// What may begin with an op of that name, its operands in that precision where it pays.
 struct ClaimRule {
-    using Claim = std::optional<core::Claim> (*)(const core::Candidates&, core::NodeId head);
+    using Claim = std::optional<core::Claim> (*)(const core::Candidates&, core::NodeId head, Precision precision);
     ClaimRule(std::string_view op, Claim claim);
 };
 /// The rule for an op; nullptr when oneDNN does not run it.

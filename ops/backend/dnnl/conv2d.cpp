@@ -1,7 +1,9 @@
 // Convolutions by oneDNN: images stay [rows, height, width, channels], weights are packed as the library likes them.
 // The forward one takes the bias and the activation that follow it.
 #include <algorithm>
+#include <type_traits>
 
+#include "ops/backend/dnnl/bf16.hpp"
 #include "ops/backend/dnnl/convolution.hpp"
 #include "ops/backend/dnnl/library.hpp"
 
@@ -12,14 +14,13 @@ namespace {
 using core::NodeId;
 using dnnl::memory;
 using Tag = memory::format_tag;
+using Type = memory::data_type;
 
-memory::desc images(const core::Dims& d, Tag tag = Tag::nhwc) {
-    return {{d[0], d[3], d[1], d[2]}, memory::data_type::f32, tag};
-}
+memory::desc images(const core::Dims& d, Type type) { return {{d[0], d[3], d[1], d[2]}, type, Tag::nhwc}; }
 /// In groups there is an axis for them.
-memory::desc weights(const core::Dims& d, std::int64_t groups, bool any) {
-    if (groups == 1) return {{d[3], d[2], d[0], d[1]}, memory::data_type::f32, any ? Tag::any : Tag::hwio};
-    return {{groups, d[3] / groups, d[2], d[0], d[1]}, memory::data_type::f32, any ? Tag::any : Tag::hwigo};
+memory::desc weights(const core::Dims& d, std::int64_t groups, bool any, Type type = Type::f32) {
+    if (groups == 1) return {{d[3], d[2], d[0], d[1]}, type, any ? Tag::any : Tag::hwio};
+    return {{groups, d[3] / groups, d[2], d[0], d[1]}, type, any ? Tag::any : Tag::hwigo};
 }
 
 /// As the library describes it.
@@ -27,10 +28,18 @@ struct Convolution : ConvolutionSizes {
     using ConvolutionSizes::ConvolutionSizes;
     bool bias = false;
     std::string activation;
+    Type operands = Type::f32;
 
+    bool in_bf16() const { return operands == Type::bf16; }
+    /// With operands in that precision, where it pays.
+    void set_operands(Precision precision) {
+        const std::int64_t taps = kernel[0] * kernel[1], skipped = strides[0] * strides[1];
+        const bool pays = pays_in_bf16(y.numel() / y[3], taps * kernel[2], taps * kernel[3] / (groups * skipped));
+        if (precision == Precision::bf16 && pays) operands = Type::bf16;
+    }
     memory::desc plain() const { return weights(kernel, groups, false); }
     dnnl::convolution_forward::primitive_desc forward() const {
-        const auto src = images(x), w = weights(kernel, groups, true), dst = images(y);
+        const auto src = images(x, operands), w = weights(kernel, groups, true, operands), dst = images(y, Type::f32);
         const memory::desc row({kernel[3]}, memory::data_type::f32, Tag::x);
         constexpr auto kind = dnnl::prop_kind::forward_training;
         constexpr auto direct = dnnl::algorithm::convolution_direct;
@@ -51,7 +60,9 @@ struct Convolution : ConvolutionSizes {
     template <class Kind>
     typename Kind::primitive_desc backward() const {
         constexpr auto direct = dnnl::algorithm::convolution_direct;
-        const auto image = images(x), w = weights(kernel, groups, true), result = images(y);
+        constexpr bool of_weights = std::is_same_v<Kind, dnnl::convolution_backward_weights>;
+        const auto image = images(x, of_weights ? operands : Type::f32), result = images(y, operands);
+        const auto w = weights(kernel, groups, true, of_weights ? Type::f32 : operands);
         const auto attr = attributes_with("");
 #if DNNL_VERSION_MAJOR >= 3
         return {cpu(), direct, image, w, result, strides, dilations, before, after, forward(), attr};
@@ -205,8 +216,15 @@ bool empty(const core::Program& p, NodeId id) {
            std::any_of(in.begin(), in.end(), [&](NodeId i) { return p.dims(i).numel() == 0; });
 }
 
-std::shared_ptr<const core::Form> packed(const memory::desc& plain, const memory::desc& wanted) {
-    return wanted == plain ? nullptr : std::make_shared<DnnlForm>(plain, wanted);
+std::shared_ptr<const core::Form> packed(const Convolution& c, const memory::desc& wanted) {
+    if (c.in_bf16()) return std::make_shared<DnnlForm>(c.plain(), wanted, "bf16 in blocks");
+    return wanted == c.plain() ? nullptr : std::make_shared<DnnlForm>(c.plain(), wanted);
+}
+
+/// Images in bf16 where the convolution takes them so, and weights as it wants them.
+void set_forms(core::Claim& c, const core::Program& p, const Convolution& conv, const memory::desc& weights) {
+    c.forms = {conv.in_bf16() ? as_bf16(p, c.operands[0]) : nullptr, packed(conv, weights)};
+    if (conv.in_bf16()) c.label = "bf16 " + c.label;
 }
 
 std::shared_ptr<DnnlClaimed> another_way(const ConvolutionSizes& sizes, Computes what, const Epilogue& e = {}) {
@@ -214,7 +232,7 @@ std::shared_ptr<DnnlClaimed> another_way(const ConvolutionSizes& sizes, Computes
     return other ? other : convolution_as_product(sizes, what, e);
 }
 
-std::optional<core::Claim> claim_forward(const core::Candidates& from, NodeId head) {
+std::optional<core::Claim> claim_forward(const core::Candidates& from, NodeId head, Precision precision) {
     const core::Program& p = from.program();
     const core::ProgramNode& n = p.node(head);
     if (empty(p, head)) return {};
@@ -224,32 +242,40 @@ std::optional<core::Claim> claim_forward(const core::Candidates& from, NodeId he
     if ((c.claimed = another_way(conv, Computes::result, e))) return c;
     conv.bias = e.bias >= 0;
     conv.activation = e.activation;
+    conv.set_operands(precision);
     auto claimed = std::make_shared<ClaimedForward>(conv, e.own);
-    c.forms = {nullptr, packed(conv.plain(), claimed->wanted_weights())};
+    set_forms(c, p, conv, claimed->wanted_weights());
     c.claimed = claimed;
     return c;
 }
 
-std::optional<core::Claim> claim_input(const core::Candidates& from, NodeId head) {
+std::optional<core::Claim> claim_input(const core::Candidates& from, NodeId head, Precision precision) {
     const core::Program& p = from.program();
     const core::ProgramNode& n = p.node(head);
     if (empty(p, head)) return {};
-    const Convolution conv(n.dims, p.dims(n.inputs[1]), p.dims(n.inputs[0]), core::Attributes(n.attributes));
+    Convolution conv(n.dims, p.dims(n.inputs[1]), p.dims(n.inputs[0]), core::Attributes(n.attributes));
     core::Claim c{"conv2d_input", {head}, n.inputs, {}, false, another_way(conv, Computes::input)};
     if (c.claimed) return c;
+    conv.set_operands(precision);
     auto claimed = std::make_shared<ClaimedInput>(conv);
-    c.forms = {nullptr, packed(conv.plain(), claimed->wanted_weights())};
+    set_forms(c, p, conv, claimed->wanted_weights());
     c.claimed = claimed;
     return c;
 }
 
-std::optional<core::Claim> claim_weights(const core::Candidates& from, NodeId head) {
+std::optional<core::Claim> claim_weights(const core::Candidates& from, NodeId head, Precision precision) {
     const core::Program& p = from.program();
     const core::ProgramNode& n = p.node(head);
     if (empty(p, head)) return {};
-    const Convolution conv(p.dims(n.inputs[0]), n.dims, p.dims(n.inputs[1]), core::Attributes(n.attributes));
+    Convolution conv(p.dims(n.inputs[0]), n.dims, p.dims(n.inputs[1]), core::Attributes(n.attributes));
     core::Claim c{"conv2d_weights", {head}, n.inputs, {}, false, another_way(conv, Computes::weights)};
-    if (!c.claimed) c.claimed = std::make_shared<ClaimedWeights>(conv);
+    if (c.claimed) return c;
+    conv.set_operands(precision);
+    c.claimed = std::make_shared<ClaimedWeights>(conv);
+    if (conv.in_bf16()) {
+        c.forms = {as_bf16(p, c.operands[0]), as_bf16(p, c.operands[1])};
+        c.label = "bf16 " + c.label;
+    }
     return c;
 }
 

@@ -23,9 +23,9 @@ dnnl::primitive_attr attributes_with(const std::string& activation) {
     return attr;
 }
 
-DnnlForm::DnnlForm(const memory::desc& from, const memory::desc& to) : plain(from), wanted(to) {
+DnnlForm::DnnlForm(const memory::desc& from, const memory::desc& to, const char* kind) : plain(from), wanted(to) {
     bytes = std::int64_t(to.get_size());
-    name = "blocked, " + std::to_string(bytes) + " bytes";
+    name = std::string(kind) + ", " + std::to_string(bytes) + " bytes";
 }
 
 bool DnnlForm::same(const core::Form& other) const {

@@ -21,7 +21,7 @@ dnnl::primitive_attr attributes_with(const std::string& activation);
 
 /// A value laid out as a primitive asked for.
 struct DnnlForm : core::Form {
-    DnnlForm(const dnnl::memory::desc& plain, const dnnl::memory::desc& wanted);
+    DnnlForm(const dnnl::memory::desc& plain, const dnnl::memory::desc& wanted, const char* kind = "blocked");
     bool same(const core::Form& other) const override;
     dnnl::memory::desc plain, wanted;
 };
@@ -33,7 +33,7 @@ public:
     /// An argument whose place is told before each run.
     void add(int argument, const dnnl::memory::desc& desc);
     /// Where argument number k (in the order of add) lies now.
-    void point(std::size_t k, const float* at) { memories_[k].set_data_handle(const_cast<float*>(at)); }
+    void point(std::size_t k, const void* at) { memories_[k].set_data_handle(const_cast<void*>(at)); }
     void run();
 
 private:

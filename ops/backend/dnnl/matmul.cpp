@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/memory.hpp"
+#include "ops/backend/dnnl/bf16.hpp"
 #include "ops/backend/dnnl/claims.hpp"
 #include "ops/backend/dnnl/library.hpp"
 #include "ops/backend/threads.hpp"
@@ -18,14 +19,14 @@ using dnnl::memory;
 /// op(A) is rows x cols; stored the other way round when transposed, its stored rows `stride` apart. matrices: how many
 /// lie one behind the other, 0 for one without an axis for that.
 memory::desc matrix(std::int64_t rows, std::int64_t cols, bool transposed, std::int64_t stride,
-                    std::int64_t matrices = 0) {
+                    std::int64_t matrices = 0, memory::data_type type = memory::data_type::f32) {
     const std::int64_t apart = stride != 0 ? stride : transposed ? rows : cols;
     memory::dims dims{rows, cols}, strides = transposed ? memory::dims{1, apart} : memory::dims{apart, 1};
     if (matrices > 0) {
         dims.insert(dims.begin(), matrices);
         strides.insert(strides.begin(), (transposed ? cols : rows) * apart);
     }
-    return {dims, memory::data_type::f32, strides};
+    return {dims, type, strides};
 }
 
 /// Where the operands and the result of one product of a batch begin.
@@ -39,9 +40,10 @@ struct Product {
     std::string activation;
     core::TileFn own = nullptr; ///< an activation of ours
     std::int64_t stride_a = 0, stride_b = 0, stride_c = 0;
-    std::int64_t batch_a = 0, batch_b = 0, batch_c = 0; ///< matrices of a batch that oneDNN runs; 0: no batch
-    std::vector<Offsets> each{{}};                      ///< what is run in turn
-    std::int64_t values = 0;                            ///< of the result
+    std::int64_t batch_a = 0, batch_b = 0, batch_c = 0;  ///< matrices of a batch that oneDNN runs; 0: no batch
+    std::vector<Offsets> each{{}};                       ///< what is run in turn
+    std::int64_t values = 0;                             ///< of the result
+    memory::data_type operands = memory::data_type::f32; ///< of A and B
 
     /// That many rows of the result.
     Product rows_of(std::int64_t rows) const {
@@ -54,7 +56,8 @@ struct Product {
 
     memory::desc row() const { return matrix(1, n, false, 0, batch_c > 0 ? 1 : 0); }
     dnnl::matmul::primitive_desc describe() const {
-        const auto a = matrix(m, k, transpose_a, stride_a, batch_a), b = matrix(k, n, transpose_b, stride_b, batch_b);
+        const auto a = matrix(m, k, transpose_a, stride_a, batch_a, operands);
+        const auto b = matrix(k, n, transpose_b, stride_b, batch_b, operands);
         const auto c = matrix(m, n, false, stride_c, batch_c);
         const auto attr = attributes_with(activation);
 #if DNNL_VERSION_MAJOR >= 3
@@ -80,13 +83,14 @@ public:
     }
     void run(const Memory& m, const core::Noise&) override {
         float* c = m.at(out_);
-        const float *a = m.at(in_[0]), *b = m.at(in_[1]);
+        const auto *a = reinterpret_cast<const char*>(m.at(in_[0])), *b = reinterpret_cast<const char*>(m.at(in_[1]));
+        const auto size = std::int64_t(memory::data_type_size(product_.operands));
         primitive_.point(1, m.slab + scratch_ / 4);
         if (product_.bias) primitive_.point(4, m.at(in_[2]));
         for (const Offsets& at : product_.each) {
             primitive_.point(0, c + at.c);
-            primitive_.point(2, a + at.a);
-            primitive_.point(3, b + at.b);
+            primitive_.point(2, a + at.a * size);
+            primitive_.point(3, b + at.b * size);
             primitive_.run();
         }
         if (!product_.own) return;
@@ -220,7 +224,7 @@ void set_batch(Product& p, const core::Dims& a, const core::Dims& b, const core:
     }
 }
 
-std::optional<core::Claim> claim_matmul(const core::Candidates& from, NodeId head) {
+std::optional<core::Claim> claim_matmul(const core::Candidates& from, NodeId head, Precision precision) {
     const core::ProgramNode& n = from.program().node(head);
     const core::Dims &left = from.program().dims(n.inputs[0]), &right = from.program().dims(n.inputs[1]);
     if (left.numel() == 0 || n.dims.numel() == 0) return {}; // oneDNN leaves the result of an empty sum unwritten
@@ -242,7 +246,12 @@ std::optional<core::Claim> claim_matmul(const core::Candidates& from, NodeId hea
     product.bias = e.bias >= 0;
     product.activation = e.activation;
     product.own = e.own;
-    c.by_rows = n.dims.rank == 2 && c.nodes.size() == 1;
+    if (precision == Precision::bf16 && pays_in_bf16(product.m, product.k, product.n)) {
+        product.operands = memory::data_type::bf16;
+        c.forms = {as_bf16(from.program(), n.inputs[0]), as_bf16(from.program(), n.inputs[1])};
+        c.label = "bf16 " + c.label;
+    }
+    c.by_rows = c.forms.empty() && n.dims.rank == 2 && c.nodes.size() == 1;
     return c;
 }
 

@@ -22,16 +22,23 @@ _VERSION = {
 
 
 class Candidate:
-    def __init__(self, name, words, environment=None, only=None, f32=True):
+    def __init__(self, name, words, environment=None, only=None, f32=True, modes=("train", "inference")):
         self.name, self.words, self.environment, self.only, self.f32 = name, words, environment or {}, only, f32
+        self.modes = modes
 
-    def takes(self, workload):
-        return self.only is None or workload in self.only
+    def takes(self, workload, mode):
+        return mode in self.modes and (self.only is None or workload in self.only)
 
 
 def elbo(program):
     # Its own waiting and binding would do as well; OMP_PROC_BIND is what its peers get.
     return Candidate("elbo", [program, "--json"], {"OMP_PROC_BIND": "true"})
+
+
+def elbo_bf16(program):
+    """Training alone is done in bf16."""
+    return Candidate("elbo bf16", [program, "--json", "--precision", "bf16"], {"OMP_PROC_BIND": "true"}, f32=False,
+                     modes=("train",))
 
 
 def peers(pythons, wanted, preload=None):

@@ -7,11 +7,19 @@ import subprocess
 import time
 
 
-def processor():
+def facts_and_flags():
     with open("/proc/cpuinfo") as f:
         lines = dict(line.split(":", 1) for line in f.read().split("\n\n")[0].splitlines() if ":" in line)
     facts = {k.strip(): v.strip() for k, v in lines.items()}
-    flags = facts.get("flags", facts.get("Features", "")).split()
+    return facts, facts.get("flags", facts.get("Features", "")).split()
+
+
+def has_bf16():
+    return "avx512_bf16" in facts_and_flags()[1]
+
+
+def processor():
+    facts, flags = facts_and_flags()
     known = [f for f in ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "sve") if f in flags]
     name = facts.get("model name", platform.machine())
     family = f" (family {facts['cpu family']}, model {facts['model']})" if "model" in facts and "cpu family" in facts else ""

@@ -48,7 +48,7 @@ int train(const Arguments& arguments, core::Registry& registry) {
     check_profile(arguments);
     core::RunConfig config = core::resolve(given, registry);
     config.threads = team_of(config.threads);
-    auto backend = ops::make_backend("dnnl", int(config.threads));
+    auto backend = ops::make_backend("dnnl", int(config.threads), ops::usable_precision(config.precision));
     // Everything that can be wrong with the parts and the data shows here, before a folder is made.
     std::string chosen;
     std::vector<core::GivenSetting> all_given = given;
