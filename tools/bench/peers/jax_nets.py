@@ -120,7 +120,7 @@ def net(name):
     """Encoder, decoder, latents, nll(raw, x) summed, and what a reconstruction is of raw."""
     if name in ("mlp_vae", "deep_mlp_vae"):
         hidden, latent = ((400,), 20) if name == "mlp_vae" else ((512, 512), 32)
-        back = [*mlp(reversed(hidden)), dense(784), image((28, 28, 1))]
+        back = [*mlp(reversed(hidden)), dense(784)]
         return serial(flatten(), *mlp(hidden)), serial(*back), latent, bernoulli, jax.nn.sigmoid
     if name == "conv_vae":
         down = [conv(32, 3, 2), relu, conv(64, 3, 2), relu, flatten()]
