@@ -289,7 +289,8 @@ TEST_CASE("write_safetensors: gives the bytes of the format, data on a multiple 
 
     write_safetensors(folder / "none", {});
     std::string none =
-        R"({"__metadata__":{"sha256":"f5e77f606d7b2c7b52ecd5e391e8383acd40dc9274c913d241e6e8ddf0a83026","sha256.tensors":""}})";
+        R"({"__metadata__":{"sha256":"f5e77f606d7b2c7b52ecd5e391e8383acd40dc9274c913d241e6e8ddf0a83026",)"
+        R"("sha256.tensors":""}})";
     none.resize((none.size() + 7) / 8 * 8, ' ');
     CHECK(get(folder / "none") == file_of(none));
 }

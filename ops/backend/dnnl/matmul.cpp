@@ -69,16 +69,22 @@ struct Product {
     }
 };
 
+/// Result, scratchpad, A and B: arguments 0 to 3.
+Primitive primitive_of(const dnnl::matmul::primitive_desc& pd) {
+    Primitive p{dnnl::matmul(pd)};
+    p.add(DNNL_ARG_DST, pd.dst_desc());
+    p.add(DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc());
+    p.add(DNNL_ARG_SRC, pd.src_desc());
+    p.add(DNNL_ARG_WEIGHTS, pd.weights_desc());
+    return p;
+}
+
 class ProductStep : public Step {
 public:
     ProductStep(const Product& product, const dnnl::matmul::primitive_desc& pd, const core::Program& p,
                 const core::Unit& u)
-        : product_(product), primitive_(dnnl::matmul(pd)), out_(p.place(u.nodes.back())), scratch_(u.scratch_at) {
+        : product_(product), primitive_(primitive_of(pd)), out_(p.place(u.nodes.back())), scratch_(u.scratch_at) {
         for (NodeId in : u.operands) in_.push_back(p.place(in));
-        primitive_.add(DNNL_ARG_DST, pd.dst_desc());
-        primitive_.add(DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc());
-        primitive_.add(DNNL_ARG_SRC, pd.src_desc());
-        primitive_.add(DNNL_ARG_WEIGHTS, pd.weights_desc());
         if (product.bias) primitive_.add(DNNL_ARG_BIAS, product.row());
     }
     void run(const Memory& m, const core::Noise&) override {
@@ -154,12 +160,8 @@ private:
     void add(std::int64_t rows) {
         if (rows == 0) return void(parts_.emplace_back());
         const auto pd = product_.rows_of(rows).describe();
-        Part part{std::make_unique<Primitive>(dnnl::matmul(pd)),
+        Part part{std::make_unique<Primitive>(primitive_of(pd)),
                   core::aligned_floats(std::int64_t(pd.scratchpad_desc().get_size() / sizeof(float)) + 1)};
-        part.primitive->add(DNNL_ARG_DST, pd.dst_desc());
-        part.primitive->add(DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc());
-        part.primitive->add(DNNL_ARG_SRC, pd.src_desc());
-        part.primitive->add(DNNL_ARG_WEIGHTS, pd.weights_desc());
         parts_.push_back(std::move(part));
     }
 
