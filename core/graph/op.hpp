@@ -119,11 +119,21 @@ struct TileCall {
     std::size_t n;
 };
 using TileFn = void (*)(const TileCall&);
+
+/// Values first .. first + n - 1 of what an op without operands gives: drawn where they are read.
+struct DrawCall {
+    Attributes attributes;
+    Noise noise;
+    std::int64_t first;
+    float* out;
+    std::size_t n;
+};
+using DrawFn = void (*)(const DrawCall&);
 using KernelFn = void (*)(const KernelCall&);
 
 /// How an op runs.
 enum class Runs : std::uint8_t {
-    elementwise, ///< tile by tile, fused with its neighbours: `tile`
+    elementwise, ///< tile by tile, fused with its neighbours: `tile`, or `draw`
     row_sum,     ///< a sum; over trailing or leading axes it ends a fused group, else `kernel`
     kernel,      ///< whole tensors: `kernel`
     library,     ///< by a backend that claims it; by its reference where none does
@@ -175,6 +185,7 @@ struct Op {
     Runs runs = Runs::kernel;
     TileFn tile = nullptr;
     KernelFn kernel = nullptr;
+    DrawFn draw = nullptr;
     const Expansion* expansion = nullptr; ///< of a composite
 
     // What simplification and fusion may rely on.
@@ -245,6 +256,7 @@ Op make_op() {
         op.tile = T::tile();
         op.kernel = T::kernel();
     }
+    if constexpr (requires { T::draw(); }) op.draw = T::draw();
     if constexpr (requires { T::noise; }) op.noise = T::noise;
     if constexpr (requires { T::passes; }) op.passes = T::passes;
     if constexpr (requires { T::spreads; }) op.spreads = T::spreads;

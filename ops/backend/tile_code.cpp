@@ -42,6 +42,8 @@ private:
         if (n.op->runs == Runs::constant) in.push_back(immediate(id));
         for (NodeId i : n.inputs) in.push_back(source_of(i));
         reg_of_[id] = emit(*n.op, in);
+        code.back().draw = n.op->draw;
+        code.back().attributes = core::Attributes(n.attributes);
         if (p_.place(id).in == Place::In::slab) stores.push_back({reg_of_.at(id), stream_of(id), false});
     }
 

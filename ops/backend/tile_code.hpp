@@ -30,6 +30,8 @@ struct TileCode {
         const core::Op* op = nullptr; ///< nullptr: a chain
         core::TileFn tile = nullptr;
         ChainFn chain = nullptr;
+        core::DrawFn draw = nullptr;
+        core::Attributes attributes{}; ///< of a draw
         int n_in = 0, n_out = 1;
         std::array<Source, kMostInputs> in{};
         std::array<int, kMostResults> reg{};                     ///< where the results go

@@ -251,6 +251,7 @@ void TileGroup::tile(Worker& w, const Memory& memory, std::int64_t at, std::int6
                                                     : &code_.immediates[index];
         }
         if (i.chain) i.chain({in, out, std::size_t(n)});
+        else if (i.draw) i.draw({i.attributes, memory.noise, at, out[0], std::size_t(n)});
         else i.tile({{in[0], in[1], in[2]}, {one[0], one[1], one[2]}, out[0], std::size_t(n)});
     }
     if (!code_.row_sums.empty()) add_rows(w, memory, operand, at, n);

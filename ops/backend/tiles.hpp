@@ -12,11 +12,12 @@
 
 namespace elbo::ops {
 
-/// Where each place of a program lies during a run.
+/// Where each place of a program lies during a run, and what its noise is drawn from.
 struct Memory {
     float* slab = nullptr;
     const float* const* inputs = nullptr;
     float* const* tensors = nullptr;
+    core::Noise noise;
     float* at(const core::Place& p) const {
         switch (p.in) {
             case core::Place::In::slab: return slab + p.at / 4;

@@ -12,10 +12,10 @@ HWY_BEFORE_NAMESPACE();
 namespace elbo::ops::HWY_NAMESPACE {
 
 #if HWY_TARGET == HWY_SCALAR
-void NoiseFill(bool normal, core::Noise noise, std::uint32_t stream, std::size_t n, float* out) {
-    for (std::size_t i = 0; i < n; ++i) {
+void NoiseFill(bool normal, core::Noise noise, std::uint32_t stream, std::size_t first, std::size_t n, float* out) {
+    for (std::size_t i = first; i < first + n; ++i) {
         const auto block = core::philox(noise.seed, stream, noise.step, std::uint32_t(i / 4));
-        out[i] = float(normal ? core::philox_normals(block)[i % 4] : core::philox_uniform(block[i % 4]));
+        out[i - first] = float(normal ? core::philox_normals(block)[i % 4] : core::philox_uniform(block[i % 4]));
     }
 }
 #else
@@ -56,28 +56,35 @@ HWY_INLINE hn::Vec<D> Uniform(D d, Words w) {
     return hn::Mul(hn::Add(v, hn::Set(d, 0.5f)), hn::Set(d, 0x1p-23f));
 }
 
-void NoiseFill(bool normal, core::Noise noise, std::uint32_t stream, std::size_t n, float* out) {
+// Blocks of a stream from block `first` on, as many as there are lanes: four values each.
+HWY_INLINE void Blocks(bool normal, core::Noise noise, std::uint32_t stream, std::size_t first, float* out) {
     const FloatTag d;
     const WordTag dw;
-    const std::size_t lanes = hn::Lanes(d);
-    HWY_ALIGN float tail[4 * kMostLanes];
-    for (std::size_t i = 0; i < n; i += 4 * lanes) {
-        Words c[4] = {hn::Iota(dw, std::uint32_t(i / 4)), hn::Set(dw, stream), hn::Set(dw, std::uint32_t(noise.step)),
-                      hn::Set(dw, std::uint32_t(noise.step >> 32))};
-        Philox(noise.seed, c);
-        auto u0 = Uniform(d, c[0]), u1 = Uniform(d, c[1]), u2 = Uniform(d, c[2]), u3 = Uniform(d, c[3]);
-        if (normal) {
-            const auto turn = hn::Set(d, 6.28318530717958648f), minus2 = hn::Set(d, -2.f);
-            const auto r0 = hn::Sqrt(hn::Mul(minus2, hn::Log(d, u0))), r1 = hn::Sqrt(hn::Mul(minus2, hn::Log(d, u2)));
-            const auto a0 = hn::Mul(turn, u1), a1 = hn::Mul(turn, u3);
-            u0 = hn::Mul(r0, hn::Cos(d, a0));
-            u1 = hn::Mul(r0, hn::Sin(d, a0));
-            u2 = hn::Mul(r1, hn::Cos(d, a1));
-            u3 = hn::Mul(r1, hn::Sin(d, a1));
-        }
-        const bool whole = i + 4 * lanes <= n;
-        hn::StoreInterleaved4(u0, u1, u2, u3, d, whole ? out + i : tail);
-        if (!whole) std::memcpy(out + i, tail, (n - i) * sizeof(float));
+    Words c[4] = {hn::Iota(dw, std::uint32_t(first)), hn::Set(dw, stream), hn::Set(dw, std::uint32_t(noise.step)),
+                  hn::Set(dw, std::uint32_t(noise.step >> 32))};
+    Philox(noise.seed, c);
+    auto u0 = Uniform(d, c[0]), u1 = Uniform(d, c[1]), u2 = Uniform(d, c[2]), u3 = Uniform(d, c[3]);
+    if (normal) {
+        const auto turn = hn::Set(d, 6.28318530717958648f), minus2 = hn::Set(d, -2.f);
+        const auto r0 = hn::Sqrt(hn::Mul(minus2, hn::Log(d, u0))), r1 = hn::Sqrt(hn::Mul(minus2, hn::Log(d, u2)));
+        const auto a0 = hn::Mul(turn, u1), a1 = hn::Mul(turn, u3);
+        u0 = hn::Mul(r0, hn::Cos(d, a0));
+        u1 = hn::Mul(r0, hn::Sin(d, a0));
+        u2 = hn::Mul(r1, hn::Cos(d, a1));
+        u3 = hn::Mul(r1, hn::Sin(d, a1));
+    }
+    hn::StoreInterleaved4(u0, u1, u2, u3, d, out);
+}
+
+void NoiseFill(bool normal, core::Noise noise, std::uint32_t stream, std::size_t first, std::size_t n, float* out) {
+    const std::size_t at_once = 4 * hn::Lanes(FloatTag());
+    HWY_ALIGN float some[4 * kMostLanes];
+    for (std::size_t done = 0; done < n;) {
+        const std::size_t skip = (first + done) % 4, take = std::min(n - done, at_once - skip);
+        float* to = take == at_once ? out + done : some;
+        Blocks(normal, noise, stream, (first + done) / 4, to);
+        if (to == some) std::memcpy(out + done, some + skip, take * sizeof(float));
+        done += take;
     }
 }
 
@@ -96,11 +103,11 @@ namespace {
 constexpr AttributeSpec kNoise[] = {{"shape", AttributeType::integers}, {"stream", AttributeType::integer}};
 
 template <class Self, bool kNormal>
-struct NoiseOp : WithoutTile {
+struct NoiseOp : WithoutTile, WithoutKernel {
     static constexpr int arity = 0;
     static constexpr bool noise = true;
     static constexpr auto why_no_gradient = "source";
-    static constexpr Runs runs = Runs::kernel;
+    static constexpr Runs runs = Runs::elementwise;
     static std::span<const AttributeSpec> attributes() { return kNoise; }
     static Dims shape(const ShapeCall& c) { return c.attributes.integers("shape"); }
     static void gradient(Adjoint& a) { no_gradient(a); }
@@ -112,10 +119,10 @@ struct NoiseOp : WithoutTile {
             c.out[i] = kNormal ? core::philox_normals(block)[at] : core::philox_uniform(block[at]);
         }
     }
-    static KernelFn kernel() {
-        return [](const KernelCall& c) {
+    static core::DrawFn draw() {
+        return [](const core::DrawCall& c) {
             HWY_DYNAMIC_DISPATCH(NoiseFill)
-            (kNormal, c.noise, std::uint32_t(c.attributes.integer("stream")), std::size_t(c.out_dims.numel()), c.out);
+            (kNormal, c.noise, std::uint32_t(c.attributes.integer("stream")), std::size_t(c.first), c.n, c.out);
         };
     }
 };

@@ -150,6 +150,28 @@ TEST_CASE("noise: a draw within a fused program is the draw alone; two draws are
     }
 }
 
+TEST_CASE("noise: it is drawn in the group that reads it, and others read what that group has written") {
+    core::Recording r(ops::table(), nullptr, "train");
+    Var x = r.input("x", {30, 7}), w = r.input("w", {7, 5}); // rows of 7: tiles begin within a block of the stream
+    Var eps = normal_like(x), z = x + exp(x) * eps;
+    const std::vector<core::NamedNode> outputs{{"y", (matmul(z, w)).node},
+                                               {"later", (sum_rows(z) * sum_rows(eps)).node}};
+    const auto p = freeze(r, outputs);
+    const auto drawn_by = std::find_if(p->units.begin(), p->units.end(), [&](const core::Unit& u) {
+        return std::any_of(u.nodes.begin(), u.nodes.end(), [&](NodeId id) { return p->node(id).op->draw; });
+    });
+    REQUIRE(drawn_by != p->units.end());
+    CHECK(drawn_by->nodes.size() > 1);
+    const Values values{{"x", Doubles(210, 0.25)}, {"w", Doubles(35, 0.5)}};
+    const auto reference = in_f64(*p, values, {1, 2});
+    for (int threads : {1, 2, 3}) {
+        const auto got = in_f32(p, values, {1, 2}, threads);
+        for (std::size_t o = 0; o < 2; ++o)
+            for (std::size_t i = 0; i < got[o].size(); ++i)
+                CHECK(std::fabs(reference[o][i] - double(got[o][i])) <= 1e-4 * (1 + std::fabs(reference[o][i])));
+    }
+}
+
 TEST_CASE("philox sequence: draws below n are uniform, moments of its normals fit") {
     core::PhiloxSequence draw(1, 2);
     std::vector<int> count(7);

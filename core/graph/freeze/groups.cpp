@@ -203,14 +203,26 @@ private:
     // A node that could be computed early, but is only read by one group, moves there: its value then stays in a tile.
     void sink() {
         for (NodeId id = NodeId(p_.nodes.size()); id-- > 0;) {
-            const auto all = readers_.of(id);
-            const int from = unit_[id], to = all.empty() ? -1 : unit_[all[0]];
+            const int from = unit_[id], to = sinks_to(id);
             if (from < 0 || to < 0 || from == to || readers_.pinned(id) || p_.runs(id) != Runs::elementwise) continue;
             if (unit(from).kind != Unit::Kind::group || !can_join(id, to)) continue;
-            if (!std::all_of(all.begin(), all.end(), [&](NodeId r) { return unit_[r] == to; })) continue;
             std::erase(unit(from).nodes, id);
             join(id, to);
         }
+    }
+
+    // The only unit that reads a value. What is drawn is drawn by the first that reads it; the others come later.
+    int sinks_to(NodeId id) const {
+        const auto all = readers_.of(id);
+        const bool drawn = p_.node(id).op->draw;
+        int to = all.empty() ? -1 : unit_[all[0]];
+        for (NodeId r : all) {
+            if (unit_[r] < 0) return -1;
+            if (drawn && unit(unit_[r]).level < unit(to).level) to = unit_[r];
+        }
+        auto can_wait = [&](int u) { return drawn && unit(u).level > unit(to).level; };
+        return std::all_of(all.begin(), all.end(), [&](NodeId r) { return unit_[r] == to || can_wait(unit_[r]); }) ? to
+                                                                                                                   : -1;
     }
 
     // Two updates may read each other's targets (a swap): then the value is kept and written when all have read.

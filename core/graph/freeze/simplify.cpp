@@ -115,7 +115,7 @@ private:
         if (op.of_constant && is_constant(n.inputs[0]) && n.dims.numel() > 0)
             return add_constant(op.of_constant(out_.constant(n.inputs[0]), node(n.inputs[0]).dims, n.dims), n);
         if (op.runs == Runs::row_sum) return linear_sum(n);
-        if (op.runs != Runs::elementwise) return -1;
+        if (op.runs != Runs::elementwise || op.noise) return -1;
         if (op.same_as)
             if (const auto plainer = op.same_as(number(n.inputs[0])); !plainer.empty()) {
                 n.op = tape_.ops().find(plainer);

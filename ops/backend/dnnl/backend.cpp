@@ -26,7 +26,7 @@ using core::Runs;
 class GroupStep : public Step {
 public:
     GroupStep(const Program& p, const core::Unit& u) : group_(p, u, threads()) {}
-    void run(const Memory& m, const core::Noise&) override { group_.run(m); }
+    void run(const Memory& m) override { group_.run(m); }
 
 private:
     TileGroup group_;
@@ -42,10 +42,11 @@ public:
         }
         pointers_.resize(in_.size());
     }
-    void run(const Memory& m, const core::Noise& noise) override {
+    void run(const Memory& m) override {
         for (std::size_t i = 0; i < in_.size(); ++i) pointers_[i] = m.at(in_[i]);
         try {
-            node_.op->kernel({pointers_, in_dims_, m.at(out_), node_.dims, core::Attributes(node_.attributes), noise});
+            node_.op->kernel(
+                {pointers_, in_dims_, m.at(out_), node_.dims, core::Attributes(node_.attributes), m.noise});
         } catch (const core::ShapeError& e) {
             throw core::Error(core::Exit::data, fmt::format("{}: {}", node_.op->name, e.why), node_.where);
         }
@@ -69,9 +70,9 @@ public:
             values_.emplace_back(std::size_t(p.dims(in).numel()));
         }
     }
-    void run(const Memory& m, const core::Noise& noise) override {
+    void run(const Memory& m) override {
         for (std::size_t i = 0; i < in_.size(); ++i) std::copy_n(m.at(in_[i]), values_[i].size(), values_[i].data());
-        const Doubles y = reference_value(node_, values_, dims_, noise);
+        const Doubles y = reference_value(node_, values_, dims_, m.noise);
         std::transform(y.begin(), y.end(), m.at(out_), [](double v) { return float(v); });
     }
 
@@ -109,12 +110,12 @@ public:
     bool run(const core::Feed& feed) override {
         const FlushDenormals here;
         std::copy(feed.inputs.begin(), feed.inputs.end(), inputs_.begin());
-        const Memory memory{slab_.get(), inputs_.data(), tensors_.data()};
+        const Memory memory{slab_.get(), inputs_.data(), tensors_.data(), feed.noise};
         auto guarded = [&] { return std::isfinite(*memory.at(program_->place(program_->guard))); };
         if (program_->guard >= 0 && guard_unit_ < 0 && !guarded()) return false; // given, not computed
         for (std::size_t i = 0; i < steps_.size(); ++i) {
             const double began = watcher_ ? core::seconds_now() : 0;
-            steps_[i]->run(memory, feed.noise);
+            steps_[i]->run(memory);
             if (watcher_) watcher_->unit(i, began, core::seconds_now());
             if (int(i) == guard_unit_ && !guarded()) return false;
         }
@@ -123,7 +124,7 @@ public:
 
     std::span<const float> output(std::size_t i) const override {
         const NodeId id = program_->outputs[i].node;
-        const Memory memory{slab_.get(), inputs_.data(), tensors_.data()};
+        const Memory memory{slab_.get(), inputs_.data(), tensors_.data(), {}};
         return {memory.at(program_->place(id)), std::size_t(program_->dims(id).numel())};
     }
 

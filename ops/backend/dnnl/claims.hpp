@@ -17,7 +17,7 @@ namespace elbo::ops {
 class Step {
 public:
     virtual ~Step() = default;
-    virtual void run(const Memory& memory, const core::Noise& noise) = 0;
+    virtual void run(const Memory& memory) = 0;
 };
 
 /// Makes the value of a claim some rows at a time, each thread of the team for itself.

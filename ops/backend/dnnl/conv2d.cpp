@@ -92,7 +92,7 @@ public:
         for (const Argument& a : arguments_) primitive_.add(a.name, a.desc);
         primitive_.add(DNNL_ARG_SCRATCHPAD, scratchpad);
     }
-    void run(const Memory& m, const core::Noise&) override {
+    void run(const Memory& m) override {
         for (std::size_t i = 0; i < arguments_.size(); ++i) primitive_.point(i, m.at(arguments_[i].place));
         primitive_.point(arguments_.size(), m.slab + scratch_ / 4);
         primitive_.run();
@@ -174,7 +174,7 @@ public:
         order_.add(DNNL_ARG_FROM, pd.diff_weights_desc());
         order_.add(DNNL_ARG_TO, plain);
     }
-    void run(const Memory& m, const core::Noise&) override {
+    void run(const Memory& m) override {
         const float* blocked = m.slab + blocked_ / 4;
         primitive_.point(0, m.at(x_));
         primitive_.point(1, m.at(g_));

@@ -98,7 +98,7 @@ public:
         primitive_.add(DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc());
         if (in_.size() > 2) primitive_.add(DNNL_ARG_BIAS, matrix(1, columns.c.y[3]));
     }
-    void run(const Memory& m, const core::Noise&) override {
+    void run(const Memory& m) override {
         float *columns = m.slab + columns_at_, *out = m.at(out_);
         const bool into_columns = what_ == Computes::input;
         if (!into_columns) columns_.gather(m.at(in_[0]), columns);

@@ -27,7 +27,7 @@ public:
           out_(p.place(u.nodes.back())), activation_(activation), scratch_(u.scratch_at) {
         if (u.operands.size() > 2) bias_ = p.place(u.operands[2]);
     }
-    void run(const Memory& m, const core::Noise&) override {
+    void run(const Memory& m) override {
         loops_.run(m.at(image_), m.at(weights_), bias_ ? m.at(*bias_) : nullptr, activation_, m.at(out_),
                    m.slab + scratch_ / 4);
     }
@@ -45,9 +45,7 @@ public:
     NarrowWeightsStep(const NarrowWeights& loops, core::Place wide, core::Place narrow, core::Place out,
                       std::int64_t scratch_at)
         : loops_(loops), wide_(wide), narrow_(narrow), out_(out), scratch_(scratch_at) {}
-    void run(const Memory& m, const core::Noise&) override {
-        loops_.run(m.at(wide_), m.at(narrow_), m.at(out_), m.slab + scratch_ / 4);
-    }
+    void run(const Memory& m) override { loops_.run(m.at(wide_), m.at(narrow_), m.at(out_), m.slab + scratch_ / 4); }
 
 private:
     NarrowWeights loops_;

@@ -59,7 +59,7 @@ public:
         primitive_.add(DNNL_ARG_SCRATCHPAD, pd.scratchpad_desc());
         scratch_.resize(pd.scratchpad_desc().get_size() / sizeof(float) + 1);
     }
-    void run(const Memory& m, const core::Noise&) override {
+    void run(const Memory& m) override {
         primitive_.point(0, m.at(from_));
         primitive_.point(1, m.at(to_));
         primitive_.point(2, scratch_.data());
@@ -82,7 +82,7 @@ public:
         const std::int64_t apart = p.layout(p.node(pack).inputs[0]).row_stride;
         if (apart != 0 && d.rank > 0) width_ = d[d.rank - 1], stride_ = apart;
     }
-    void run(const Memory& m, const core::Noise&) override {
+    void run(const Memory& m) override {
         const float* from = m.at(from_);
         float* to = m.at(to_);
         for (std::int64_t at = 0; at < n_; at += width_, from += stride_) std::copy_n(from, width_, to + at);

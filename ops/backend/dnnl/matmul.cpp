@@ -87,7 +87,7 @@ public:
         for (NodeId in : u.operands) in_.push_back(p.place(in));
         if (product.bias) primitive_.add(DNNL_ARG_BIAS, product.row());
     }
-    void run(const Memory& m, const core::Noise&) override {
+    void run(const Memory& m) override {
         float* c = m.at(out_);
         const auto *a = reinterpret_cast<const char*>(m.at(in_[0])), *b = reinterpret_cast<const char*>(m.at(in_[1]));
         const auto size = std::int64_t(memory::data_type_size(product_.operands));

@@ -22,7 +22,7 @@ public:
         for (int t = 0; t < threads(); ++t) blocks_.push_back(core::aligned_floats(per_block));
     }
 
-    void run(const Memory& memory, const core::Noise&) override {
+    void run(const Memory& memory) override {
         const std::int64_t block = rows_->block(), n = (all_ + block - 1) / block;
         const auto piece = [&](int thread, std::int64_t number) {
             const std::int64_t first = number * block, last = std::min(first + block, all_);
