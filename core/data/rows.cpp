@@ -14,7 +14,9 @@
 #include "core/base/philox.hpp"
 #include "core/base/text.hpp"
 #include "core/data/batches.hpp"
+#include "core/data/kept_rows.hpp"
 #include "core/data/order.hpp"
+#include "core/data/token_text.hpp"
 #include "core/files/atomic.hpp"
 #include "core/host/outside.hpp"
 
@@ -83,6 +85,13 @@ Rows::Rows(Part& data, const DataOptions& options, const Scaler& earlier) : part
     prepare(options, earlier);
 }
 
+Rows::Rows(Part& data, const KeptRows& kept, const Scaler& earlier, const Error& why)
+    : part_(data), dims_(kept.x.dims), low_(kept.x.low), high_(kept.x.high), reach_(kept.reach), x_(kept.x),
+      fields_(kept.fields), why_absent_(std::make_shared<Error>(why)), description_(kept.description) {
+    for (int s = 0; s < ELBO_SPLITS; ++s) count_[s] = kept.count[s];
+    if (!earlier.center.empty()) scaling_.standardize(earlier);
+}
+
 void Rows::prepare(const DataOptions& options, const Scaler& earlier) {
     options_ = options;
     fields_.clear();
@@ -119,7 +128,9 @@ void Rows::take_fields() {
         if (f.rank > ELBO_MAX_RANK || !f.name || !valid_name(f.name))
             throw Error(Exit::data, fmt::format("field {} of data '{}' has no valid name, or too many dimensions", i,
                                                 part_.info().name));
-        Field field{f.name, {}, f.kind, f.low, f.high, pieces(f.names ? f.names : "", ',')};
+        const std::string names = f.names ? f.names : "";
+        Field field{f.name, {}, f.kind, f.low, f.high, {}};
+        if (!names.empty()) field.names = f.kind == ELBO_TOKENS ? token_names(names) : pieces(names, ',');
         for (std::uint32_t k = 0; k < f.rank; ++k) field.dims.push(std::max<std::int64_t>(f.dims[k], 0));
         if (field.dims.numel() < 1 || field.dims.numel() > kMostRowValues)
             throw Error(Exit::data, fmt::format("rows of {} cannot be trained on", field.dims.text()));
@@ -129,12 +140,30 @@ void Rows::take_fields() {
                         fmt::format("data '{}': the first field must be x, with one dimension or more; it is "
                                     "'{}' of {}",
                                     part_.info().name, field.name, field.dims.text()));
-        else dims_ = field.dims, low_ = field.low, high_ = field.high;
+        else x_ = field, dims_ = field.dims, low_ = field.low, high_ = field.high;
     }
     if (info_.n_fields == 0) throw Error(Exit::data, fmt::format("data '{}' has no field x", part_.info().name));
 }
 
+// Numbers of tokens have no order and nothing between them.
+void Rows::refuse_for_tokens() const {
+    if (!are_tokens()) return;
+    if (!x_.names.empty() && double(x_.names.size()) != x_.high + 1)
+        throw Error(Exit::data, fmt::format("data '{}' names {} tokens, and their numbers are {:g}..{:g}",
+                                            part_.info().name, x_.names.size(), x_.low, x_.high));
+    const auto& o = options_;
+    for (const auto& [asked, option] : {std::pair{o.scale == "unit", "scale unit"},
+                                        std::pair{o.standardize, "standardize"}, std::pair{o.dequantize, "dequantize"},
+                                        std::pair{o.mirror, "mirror"}, std::pair{o.binarize != "none", "binarize"}})
+        if (asked)
+            throw Error(Exit::usage, fmt::format("data.{}: the values of '{}' are numbers of tokens, which have no "
+                                                 "order and nothing between them",
+                                                 option, part_.info().name))
+                .note("leave it out");
+}
+
 void Rows::choose_transforms() {
+    refuse_for_tokens();
     transforms_ = Transforms(options_, dims_);
     dims_ = transforms_.dims();
     if (options_.dequantize) high_ += 1;
@@ -208,7 +237,8 @@ void Rows::choose_scale() {
     if (!(std::isfinite(low_) && std::isfinite(high_) && low_ <= high_))
         throw Error(Exit::data, fmt::format("data '{}' gives {}..{} as its range", part_.info().name, low_, high_));
     const bool image = dims_.rank >= 2, bytes = low_ == 0 && high_ == 255 + double(options_.dequantize);
-    const bool unit = options_.scale == "unit" || (options_.scale == "auto" && image && (low_ < 0 || high_ > 1));
+    const bool unit = options_.scale == "unit" ||
+                      (options_.scale == "auto" && image && x_.kind == ELBO_CONTINUOUS && (low_ < 0 || high_ > 1));
     if (!unit) {
         description_ += fmt::format(", values {:g}..{:g} as they are", low_, high_);
         return;
@@ -256,6 +286,7 @@ void Rows::find_reach() {
 
 template <class Value>
 void Rows::raw(std::uint32_t field, Split split, const std::int64_t* rows, std::int64_t n, Value* out) const {
+    if (why_absent_) throw Error(*why_absent_);
     elbo_why why{sizeof(elbo_why), {}};
     const elbo_data& table = *part_.info().table->data;
     std::int32_t status = 0;
@@ -359,7 +390,14 @@ void Rows::read(Split split, std::span<const std::int64_t> rows, float* out, std
 
 std::vector<std::string> Rows::files() const { return pieces(info_.files ? info_.files : "", '\n'); }
 
+std::vector<std::string> Rows::notes() const {
+    const auto told = why_absent_ ? std::nullopt : part_.property("notes");
+    const auto* text = told ? std::get_if<std::string>(&*told) : nullptr;
+    return text ? pieces(*text, '\n') : std::vector<std::string>();
+}
+
 std::string Rows::hash() const {
+    if (why_absent_) return "";
     std::string all;
     for (const auto& file : files()) all += sha256_of_file(file);
     if (!all.empty()) return sha256(all);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <utility>
@@ -19,7 +20,9 @@ namespace elbo::core {
 
 enum class Split { train = ELBO_TRAIN, test = ELBO_TEST };
 
-/// Something every row has beside the data itself.
+struct KeptRows;
+
+/// Something every row has: x, the data itself, or what goes with it.
 struct Field {
     std::string name;
     Dims dims;
@@ -35,6 +38,9 @@ public:
     /// Opens the data set. Throws Error (data). What an earlier run standardized with is used again, when it is not
     /// empty; else it is taken from the training rows.
     Rows(Part& data, const DataOptions& options, const Scaler& earlier = {});
+    /// Of data that cannot be opened, and why: what a run kept says what they are. Whatever would read a row throws
+    /// that error.
+    Rows(Part& data, const KeptRows& kept, const Scaler& earlier, const Error& why);
     /// The same data with other options, from the beginning.
     void prepare(const DataOptions& options, const Scaler& earlier = {});
 
@@ -53,6 +59,11 @@ public:
     std::int64_t number_in_set(Split split, std::int64_t i) const;
     /// Whether the test rows are the set's own, not drawn from its rows by the host.
     bool has_own_test_rows() const { return from_[ELBO_TEST] == ELBO_TEST; }
+    /// False where the data could not be opened.
+    bool are_there() const { return !why_absent_; }
+    /// x as the data set gives it.
+    const Field& x() const { return x_; }
+    bool are_tokens() const { return x_.kind == ELBO_TOKENS; }
     /// What rows have besides x.
     const std::vector<Field>& fields() const { return fields_; }
     /// The distribution that suits each column, as the likelihood `mixed` writes it; empty where the data does not say.
@@ -68,7 +79,9 @@ public:
 
     /// One line for people: "mnist: 60000 train and 10000 test rows of [28, 28, 1], values 0..255 scaled to 0..1".
     const std::string& description() const { return description_; }
-    /// SHA-256 over the files, or over the values where there are none.
+    /// What the data set says of how it was read, a line each: rows that were cut, say.
+    std::vector<std::string> notes() const;
+    /// SHA-256 over the files, or over the values where there are none; empty where the rows are not there.
     std::string hash() const;
     /// What was read; none when the data is generated.
     std::vector<std::string> files() const;
@@ -94,6 +107,7 @@ private:
                   std::uint64_t epoch) const;
     void read_f32(Split split, const std::int64_t* which, std::int64_t n, std::span<float> out,
                   std::uint64_t epoch) const;
+    void refuse_for_tokens() const;
     void choose_transforms();
     template <class F>
     void each_row(Split split, const std::int64_t* which, std::int64_t n, std::uint64_t epoch, F f) const;
@@ -112,7 +126,9 @@ private:
     Scaling scaling_;
     Transforms transforms_;
     bool binarizing_ = false; ///< once it is known that values lie in 0..1
+    Field x_{};
     std::vector<Field> fields_;
+    std::shared_ptr<const Error> why_absent_;
     std::string columns_, description_;
 };
 

@@ -21,7 +21,9 @@ void check_support(const Part& likelihood, const Rows& rows) {
     Error e(Exit::data, fmt::format("likelihood '{}' takes values in {:g}..{:g}, the data has {:g}..{:g}",
                                     likelihood.info().name, low, high, least, most));
     e.note("data " + rows.description());
-    if (rows.low() >= low && rows.high() <= high)
+    if (rows.x().kind == ELBO_COUNTS) e.note("these are counts: choose --likelihood poisson or negative_binomial");
+    else if (rows.are_tokens()) e.note("these are tokens: choose --likelihood categorical");
+    else if (rows.low() >= low && rows.high() <= high)
         e.note("only test rows lie outside: cut them with --data.clip true, or choose --likelihood gaussian");
     else if (low == 0 && high == 1)
         e.note("scale the data knowingly: --data.scale unit; or choose --likelihood gaussian");
@@ -34,6 +36,10 @@ TensorStore::Rows random_rows(const Rows& rows, std::int64_t seed) {
         if (values != rows.values())
             throw Error(Exit::plugin, fmt::format("init data_rows: an example has {} values, a row of the tensor {}",
                                                   rows.values(), values));
+        if (!rows.are_there()) { // only of a model that was trained: its checkpoint has them
+            std::fill_n(out, n * values, 0.0f);
+            return;
+        }
         PhiloxSequence draw(std::uint64_t(seed), stream_of("data_rows"));
         std::vector<std::int64_t> which(static_cast<std::size_t>(n));
         for (auto& w : which) w = draw.below(std::uint32_t(rows.count(Split::train)));
@@ -43,14 +49,29 @@ TensorStore::Rows random_rows(const Rows& rows, std::int64_t seed) {
 
 } // namespace
 
+namespace {
+
+std::unique_ptr<Rows> open_rows(Part& data, const DataOptions& options, const Scaler& scaler, const KeptRows* kept,
+                                const std::function<void(const std::string&)>& notice) try {
+    return std::make_unique<Rows>(data, options, scaler);
+} catch (const Error& e) {
+    if (!kept || e.code() != Exit::data) throw;
+    if (notice)
+        notice(fmt::format("note: the data cannot be opened, and the run goes by what it has kept of them: {}",
+                           e.message()));
+    return std::make_unique<Rows>(data, *kept, scaler, e);
+}
+
+} // namespace
+
 Assembly assemble(RunConfig& config, Registry& registry, const OpTable& ops, Backend& backend, const Scaler& scaler,
-                  std::function<void(const std::string&)> notice, const Reconsider& reconsider) {
+                  std::function<void(const std::string&)> notice, const Reconsider& reconsider, const KeptRows* kept) {
     Assembly a;
     auto make = [&](const PartChoice& choice) {
         return std::make_unique<Part>(registry.find(choice.kind, choice.name), choice.values, choice.role);
     };
     a.data = make(config.part("data"));
-    a.rows = std::make_unique<Rows>(*a.data, config.data, scaler);
+    a.rows = open_rows(*a.data, config.data, scaler, kept, notice);
     if (auto other = reconsider ? reconsider(*a.rows) : std::nullopt) {
         config = std::move(*other);
         a.rows->prepare(config.data, scaler);

@@ -6,7 +6,7 @@
 #include <memory>
 #include <optional>
 
-#include "core/data/rows.hpp"
+#include "core/data/kept_rows.hpp"
 #include "core/graph/backend.hpp"
 #include "core/host/registry.hpp"
 #include "core/run/config.hpp"
@@ -23,10 +23,12 @@ struct Assembly {
 /// Another configuration once the data are known; nothing to stay with the one there is. The data set is the same.
 using Reconsider = std::function<std::optional<RunConfig>(const Rows&)>;
 
-/// scaler: what an earlier run standardized its data with; empty otherwise. notice: takes a line for whoever waits.
-/// Throws Error: usage for parameters, data for rows that do not suit the likelihood, plugin for parts that do not fit.
+/// kept: what the run knows of its data, for when they cannot be opened: a line then says so, and whatever would read
+/// a row throws. scaler: what an earlier run standardized its data with; empty otherwise. notice: takes a line for
+/// whoever waits. Throws Error: usage for parameters, data for rows that do not suit the likelihood, plugin for parts
+/// that do not fit.
 Assembly assemble(RunConfig& config, Registry& registry, const OpTable& ops, Backend& backend,
                   const Scaler& scaler = {}, std::function<void(const std::string&)> notice = {},
-                  const Reconsider& reconsider = {});
+                  const Reconsider& reconsider = {}, const KeptRows* kept = nullptr);
 
 } // namespace elbo::core

@@ -20,6 +20,11 @@ bool is_given(const std::vector<GivenSetting>& given, const std::string& key) {
     });
 }
 
+bool takes(const PartChoice& part, const std::string& parameter) {
+    return std::any_of(part.values.begin(), part.values.end(),
+                       [&](const NamedValue& v) { return v.name == parameter; });
+}
+
 } // namespace
 
 std::vector<GivenSetting> defaults_for(const Rows& rows, const RunConfig& config,
@@ -27,36 +32,47 @@ std::vector<GivenSetting> defaults_for(const Rows& rows, const RunConfig& config
     std::vector<GivenSetting> out;
     if (rows.dims().rank != 1) return out;
     auto choose = [&](const std::string& key, const std::string& value) {
-        if (!is_given(given, key)) out.push_back({key, value, "the choice for tables"});
+        if (!is_given(given, key))
+            out.push_back({key, value, rows.are_tokens() ? "the choice for tokens" : "the choice for tables"});
     };
+    const std::int64_t n = rows.count(Split::train), steps = (n + config.batch - 1) / config.batch;
+    const auto choose_steps = [&] {
+        if (steps * config.epochs < kFewestSteps) choose("epochs", std::to_string((kFewestSteps + steps - 1) / steps));
+    };
+    const bool uses_likelihood = std::any_of(config.parts.begin(), config.parts.end(),
+                                             [](const PartChoice& p) { return p.role == "likelihood"; });
+    if (rows.are_tokens()) {
+        // Each number is a class of its own, and a likelihood of classes has as many as there are tokens.
+        const bool ours = uses_likelihood && !is_given(given, "likelihood");
+        if (ours) choose("likelihood", "categorical");
+        if (uses_likelihood && (ours || takes(config.part("likelihood"), "classes")))
+            choose("likelihood.classes", std::to_string(std::int64_t(rows.x().high) + 1));
+        choose_steps();
+        return out;
+    }
     // Who scales the data, or names a likelihood, knows what suits it.
     const bool free = !is_given(given, "likelihood") && !is_given(given, "data.scale") &&
                       !is_given(given, "data.standardize") && !is_given(given, "data.binarize");
-    const bool uses_likelihood = std::any_of(config.parts.begin(), config.parts.end(),
-                                             [](const PartChoice& p) { return p.role == "likelihood"; });
     if (free && uses_likelihood) choose("likelihood", "gaussian"), choose("data.standardize", "true");
     // A likelihood with a distribution for each column takes those that the data tells.
-    const auto takes_columns = [](const PartChoice& p) {
-        return p.role == "likelihood" &&
-               std::any_of(p.values.begin(), p.values.end(), [](const NamedValue& v) { return v.name == "columns"; });
-    };
+    const auto takes_columns = [](const PartChoice& p) { return p.role == "likelihood" && takes(p, "columns"); };
     if (!rows.columns().empty() && !is_given(given, "likelihood.columns") && !is_given(given, "data.scale") &&
         std::any_of(config.parts.begin(), config.parts.end(), takes_columns)) {
         choose("likelihood.columns", rows.columns());
         choose("data.standardize", "true");
         choose("data.numbers_only", "true");
     }
-    const std::int64_t columns = rows.values(), n = rows.count(Split::train);
+    const std::int64_t columns = rows.values();
     if (columns <= config.latent) choose("latent", std::to_string(std::max<std::int64_t>(columns - 1, 1)));
-    const std::int64_t steps = (n + config.batch - 1) / config.batch;
-    if (steps * config.epochs < kFewestSteps) choose("epochs", std::to_string((kFewestSteps + steps - 1) / steps));
+    choose_steps();
     return out;
 }
 
 std::string text_of(const std::vector<GivenSetting>& chosen) {
     std::string out;
     for (const GivenSetting& g : chosen) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", g.key, g.value);
-    return fmt::format("for this table: {} (say otherwise by flags)", out);
+    const bool tokens = !chosen.empty() && chosen[0].origin.ends_with("tokens");
+    return fmt::format("for {}: {} (say otherwise by flags)", tokens ? "these tokens" : "this table", out);
 }
 
 } // namespace elbo::core

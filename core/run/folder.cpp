@@ -23,10 +23,11 @@ namespace {
 
 constexpr const char* kFolders[] = {"checkpoints", "pictures", "model"};
 // What a run makes; config.toml comes last, so that what is half deleted is still known for a run.
-constexpr const char* kFiles[] = {"metrics.csv", "log.txt",     "run.json",   "codes.npy",
-                                  "scores.csv",  "report.html", "config.toml"};
+constexpr const char* kFiles[] = {"metrics.csv", "log.txt",    "run.json",    "data.json",
+                                  "codes.npy",   "scores.csv", "report.html", "config.toml"};
 constexpr const char* kFurther = "tensorboard"; ///< a folder that is made where it is asked for
 constexpr const char* kLock = "lock";
+constexpr const char* kData = "data.json";
 
 // With those above it. wanted: what an error is about, where that is another one.
 void make_folder(const fs::path& folder, const fs::path& wanted = {}) {
@@ -201,6 +202,7 @@ void Run::write_info(const RunConfig& config, const Session& session, const Rows
         j["terms"].push_back(
             {{"name", t.name}, {"bound", t.is(ELBO_TERM_BOUND)}, {"estimated", t.is(ELBO_TERM_ESTIMATE)}});
     write_atomically(folder_ / "run.json", j.dump(2) + "\n");
+    write_atomically(folder_ / kData, text_of(kept_of(rows)));
 }
 
 namespace {
@@ -218,6 +220,14 @@ nlohmann::json read_info(const fs::path& file) {
 }
 
 } // namespace
+
+std::optional<KeptRows> Run::kept_rows() const {
+    const fs::path file = folder_ / kData;
+    if (!is_there(file)) return {};
+    auto out = kept_rows_of(read_file(file, 1 << 26));
+    if (!out) tell_once(fmt::format("warning: {} is damaged: what it says of the data is not used", file.string()));
+    return out;
+}
 
 std::string Run::info(const std::string& key) const {
     const nlohmann::json all = read_info(folder_ / "run.json");

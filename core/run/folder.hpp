@@ -1,16 +1,17 @@
 // The folder of a run. Every file in it is written whole; a run that was killed at any moment can be resumed. One
 // process at a time writes there: it holds the lock.
 //
-//     config.toml  run.json  metrics.csv  log.txt  pictures/  checkpoints/  model/  lock
+//     config.toml  run.json  data.json  metrics.csv  log.txt  pictures/  checkpoints/  model/  lock
 #pragma once
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "core/data/rows.hpp"
+#include "core/data/kept_rows.hpp"
 #include "core/files/lock.hpp"
 #include "core/host/registry.hpp"
 #include "core/run/config.hpp"
@@ -47,6 +48,8 @@ public:
     void write_config(const RunConfig& config) const;
     void write_info(const RunConfig& config, const Session& session, const Rows& rows, const std::string& backend,
                     const Registry& registry) const;
+    /// What the run knows of its data, from data.json; nothing where there is none, or it is damaged.
+    std::optional<KeptRows> kept_rows() const;
     /// A value of run.json by dotted key; "" when it is not there.
     std::string info(const std::string& key) const;
     /// The plugins the run was made with, as run.json says; nothing that is not a text is believed.

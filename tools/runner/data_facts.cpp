@@ -111,7 +111,7 @@ const char* const kForCounts =
     "are, with --data.scale none --data.standardize false";
 
 bool are_counts(const Rows& rows, const ValueFacts& in_file) {
-    return rows.dims().rank == 1 && in_file.are_whole() && in_file.low >= 0 && in_file.high > 1;
+    return rows.dims().rank == 1 && !rows.are_tokens() && in_file.are_whole() && in_file.low >= 0 && in_file.high > 1;
 }
 
 // Values outside the support, as training refuses them.
@@ -194,6 +194,7 @@ OpenData open_data(const std::vector<core::GivenSetting>& given, core::Registry&
     const core::PartChoice& likelihood = data.config.part("likelihood");
     f.likelihood = likelihood.name;
     judge(*make(likelihood), *data.rows, f);
+    for (const std::string& note : data.rows->notes()) f.notes.push_back(note);
     return data;
 }
 

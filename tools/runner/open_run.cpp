@@ -73,7 +73,7 @@ namespace {
 // Data and settings that changed since are told: what comes out is not what the run's own numbers were.
 void warn_of_other_data(const OpenRun& open) {
     const std::string then = open.run.info("data.sha256");
-    if (!then.empty() && then != open.rows().hash())
+    if (open.rows().are_there() && !then.empty() && then != open.rows().hash())
         core::tell("warning: the data is not what this run was trained on: its SHA-256 differs\n  data " +
                    open.rows().description());
 }
@@ -91,7 +91,7 @@ ops::Precision precision_of(const OpenRun& open) {
 } // namespace
 
 OpenRun open_run(const Arguments& arguments, core::Registry& registry, bool to_train) {
-    OpenRun open{core::Run::open(arguments.operand), {}, nullptr, {}, {}};
+    OpenRun open{core::Run::open(arguments.operand), {}, nullptr, {}, {}, {}};
     if (to_train) open.run.lock(arguments.verb->name);
     open.config = stored_config(open.run, registry);
     warn_of_changes(open.run, registry);
@@ -115,8 +115,10 @@ OpenRun open_run(const Arguments& arguments, core::Registry& registry, bool to_t
     if (!checkpoint && !to_train)
         throw Error(core::Exit::data, "the run has no checkpoint", arguments.operand)
             .note(fmt::format("train it: model-runner resume {}", arguments.operand));
+    open.kept = open.run.kept_rows();
     open.assembly = core::assemble(open.config, registry, ops::table(), *open.backend,
-                                   checkpoint ? checkpoint->scaler() : core::Scaler{}, core::tell_line);
+                                   checkpoint ? checkpoint->scaler() : core::Scaler{}, core::tell_line, {},
+                                   to_train || !open.kept ? nullptr : &*open.kept);
     if (!to_train) warn_of_other_data(open);
     if (!checkpoint) return open;
     checkpoint->check(open.config, open.session(), open.rows());

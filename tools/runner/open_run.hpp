@@ -2,6 +2,9 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
+#include <vector>
 
 #include "core/run/assembly.hpp"
 #include "core/run/checkpoint.hpp"
@@ -16,9 +19,12 @@ struct OpenRun {
     std::unique_ptr<core::Backend> backend;
     core::Assembly assembly;
     core::Progress progress;
+    std::optional<core::KeptRows> kept; ///< what it knows of its data
 
     core::Session& session() const { return *assembly.session; }
     const core::Rows& rows() const { return *assembly.rows; }
+    /// Of the tokens it was trained on; empty where they have no names.
+    const std::vector<std::string>& token_names() const { return kept ? kept->x.names : rows().x().names; }
 };
 
 /// What config.toml says, with plugins that were named before on this machine. Throws as resolve.

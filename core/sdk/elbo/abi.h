@@ -154,7 +154,8 @@ typedef struct elbo_field {
     double low, high;            /* all values lie in here; classes are low .. high */
     uint32_t kind;               /* ELBO_CONTINUOUS, ... */
     uint32_t reserved;
-    const char* names; /* of its values, separated by ','; may be NULL */
+    const char*
+        names; /* of its values, by ','; ELBO_TOKENS: one per id, by newline, "\\" and "\n" in C's way; or NULL */
 } elbo_field;
 
 /* What a data set holds once it is open. Texts and fields live as long as the component. */

@@ -7,6 +7,7 @@
 #include "core/base/error.hpp"
 #include "core/base/notice.hpp"
 #include "core/data/batches.hpp"
+#include "core/data/token_text.hpp"
 #include "tools/runner/data_facts.hpp"
 #include "tools/runner/drawing.hpp"
 #include "tools/runner/results.hpp"
@@ -117,6 +118,25 @@ std::string text_of(const FieldFacts& f) {
     return all > kShown ? out + fmt::format("  and {} more\n", all - kShown) : out;
 }
 
+// The first ones, which are the most frequent, and the first row.
+std::string tokens_text(const core::Rows& rows) {
+    constexpr std::size_t kMostShown = 12;
+    const auto& names = rows.x().names;
+    std::string out = line("tokens", fmt::format("{}", std::int64_t(rows.x().high) + 1));
+    if (names.size() <= 2) return out;
+    std::string first;
+    const core::TokenLines lines(names);
+    for (std::size_t i = 2; i < std::min(names.size(), kMostShown + 2); ++i) {
+        const float id = float(i);
+        first += fmt::format(" '{}'", lines.line({&id, 1}));
+    }
+    out.insert(out.size() - 1, ":" + first + (names.size() > kMostShown + 2 ? " ..." : ""));
+    std::vector<float> row(std::size_t(rows.values()));
+    const std::int64_t zero = 0;
+    rows.read(Split::train, {&zero, 1}, row.data());
+    return out + line("first row", lines.line(row));
+}
+
 std::string constant_text(const DataFacts& f, bool table) {
     const auto& which = f.in_file.constant;
     if (which.empty()) return "none";
@@ -150,6 +170,7 @@ std::string text_of(const OpenData& d) {
     out += line("scaling", changes_of(*d.rows)) + line("", reason_of(d.config.data, f));
     if (!f.chosen.empty()) out += line("chosen", fmt::format("{} (say otherwise by flags)", fmt::join(f.chosen, ", ")));
     out += line("likelihood", f.likelihood);
+    if (d.rows->are_tokens()) out += tokens_text(*d.rows);
     if (!d.rows->columns().empty()) out += line("columns", d.rows->columns());
     out += line("constant", constant_text(f, table));
     if (f.gaps) out += line("missing", gaps_text(*f.gaps));
@@ -199,6 +220,7 @@ Json json_of(const OpenData& d) {
             {"chosen", f.chosen},
             {"likelihood", f.likelihood},
             {"columns", d.rows->columns()},
+            {"tokens", d.rows->are_tokens() ? Json(d.rows->x().names) : Json(nullptr)},
             {"missing", f.gaps ? Json{{"rows", f.gaps->rows}, {"how", f.gaps->how}} : Json(nullptr)},
             {"fields", fields},
             {"warnings", f.warnings},

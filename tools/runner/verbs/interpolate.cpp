@@ -11,6 +11,7 @@
 #include "tools/runner/codes.hpp"
 #include "tools/runner/drawing.hpp"
 #include "tools/runner/results.hpp"
+#include "tools/runner/token_text.hpp"
 
 namespace elbo::tools {
 
@@ -188,10 +189,23 @@ std::string json_of(const std::filesystem::path& out, const Arguments& arguments
         .dump();
 }
 
+// How far each text is on its way, a tab, and the text; an empty line between two ways.
+int print_text(TokenText& text, const Arguments& arguments, const OpenRun& open, const Plan& plan) {
+    if (arguments.has("json")) throw Error(Exit::usage, "--json: of tokens the result is text; leave it out");
+    const std::vector<float> way = between(open, plan);
+    for (std::int64_t i = 0; i < std::int64_t(plan.paths.size()) * plan.steps; ++i) {
+        if (i > 0 && i % plan.steps == 0) text.add("");
+        text.add(fmt::format("{:.2f}\t{}", t_of(plan, i % plan.steps), text.line(way, i)));
+    }
+    text.finish();
+    return 0;
+}
+
 int interpolate(const Arguments& arguments, core::Registry& registry) {
     const OpenRun open = open_run(arguments, registry);
     must_decode(open, "interpolate");
     const Plan plan = plan_of(arguments, open);
+    if (auto text = TokenText::wanted(arguments, open)) return print_text(*text, arguments, open, plan);
     const auto fallback = is_image(open.rows().dims()) ? "pictures/interpolations.png" : "interpolations.csv";
     const auto out = out_file(arguments, open, fallback, {".png", ".npy", ".csv"});
     is_picture(out, open.rows().dims(), std::int64_t(plan.paths.size()) * plan.steps, "--pairs times --steps");
@@ -201,24 +215,25 @@ int interpolate(const Arguments& arguments, core::Registry& registry) {
     return 0;
 }
 
-const VerbEntry entry({.order = 72,
-                       .name = "interpolate",
-                       .operand = "RUN",
-                       .summary = "what lies between the codes of two rows, or of two draws, decoded",
-                       .flags = {{"from", "ROW", "where a way begins (default: 0)"},
-                                 {"to", "ROW", "where it ends (default: 1)"},
-                                 {"pairs", "N", "so many ways instead: rows 0 to 1, 2 to 3, ..."},
-                                 {"draws", "", "between draws from the prior instead of rows"},
-                                 {"seed", "N", "which draws (default: 1)"},
-                                 {"steps", "N", "of each way, both ends among them (default: 11)"},
-                                 {"how", "linear|spherical",
-                                  "along a line or an arc (default: linear; spherical where codes lie on a sphere)"},
-                                 kSplit,
-                                 out_flag("PNG, npy or csv (default: RUN/pictures/interpolations.png, of tables "
-                                          "RUN/interpolations.csv)"),
-                                 kThreads,
-                                 kJson},
-                       .run = interpolate});
+const VerbEntry entry(
+    {.order = 72,
+     .name = "interpolate",
+     .operand = "RUN",
+     .summary = "what lies between the codes of two rows, or of two draws, decoded",
+     .flags = {{"from", "ROW", "where a way begins (default: 0)"},
+               {"to", "ROW", "where it ends (default: 1)"},
+               {"pairs", "N", "so many ways instead: rows 0 to 1, 2 to 3, ..."},
+               {"draws", "", "between draws from the prior instead of rows"},
+               {"seed", "N", "which draws (default: 1)"},
+               {"steps", "N", "of each way, both ends among them (default: 11)"},
+               {"how", "linear|spherical",
+                "along a line or an arc (default: linear; spherical where codes lie on a sphere)"},
+               kSplit,
+               out_flag("PNG, npy or csv (default: RUN/pictures/interpolations.png, of tables "
+                        "RUN/interpolations.csv); of tokens txt, npy or csv (default: lines of text, printed)"),
+               kThreads,
+               kJson},
+     .run = interpolate});
 
 } // namespace
 } // namespace elbo::tools

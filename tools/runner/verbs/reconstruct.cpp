@@ -5,9 +5,11 @@
 #include <cstdio>
 
 #include "core/base/error.hpp"
+#include "core/data/batches.hpp"
 #include "core/files/arrays.hpp"
 #include "tools/runner/drawing.hpp"
 #include "tools/runner/results.hpp"
+#include "tools/runner/token_text.hpp"
 
 namespace elbo::tools {
 
@@ -33,10 +35,24 @@ Range range_of(const Arguments& arguments, std::int64_t all) {
     return {first, last};
 }
 
+// Each row, a tab, and what became of it.
+int print_text(TokenText& text, const OpenRun& open, core::Split split, const Range& rows) {
+    core::Session& session = open.session();
+    core::for_batches(open.rows(), session.fields(), split, rows.first, rows.count(), open.config.batch,
+                      [&](const core::RowsInMemory& b) {
+                          session.run("reconstruct", b.x.data(), b.n, 1, b.fields);
+                          const auto out = session.output("reconstruct");
+                          for (std::int64_t i = 0; i < b.n; ++i) text.add(text.line(b.x, i) + "\t" + text.line(out, i));
+                      });
+    text.finish();
+    return 0;
+}
+
 int reconstruct(const Arguments& arguments, core::Registry& registry) {
     const OpenRun open = open_run(arguments, registry);
     const core::Split split = split_of(arguments, open.rows());
     const Range rows = range_of(arguments, open.rows().count(split));
+    if (auto text = TokenText::wanted(arguments, open)) return print_text(*text, open, split, rows);
     const auto out = out_file(arguments, open, "pictures/reconstructions.png", {".png", ".npy", ".csv"});
     if (is_picture(out, open.rows().dims(), rows.count(), "--rows")) {
         draw_reconstructions(out, open.session(), open.rows(), split, rows.first, rows.count());
@@ -49,15 +65,17 @@ int reconstruct(const Arguments& arguments, core::Registry& registry) {
     return 0;
 }
 
-const VerbEntry entry({.order = 60,
-                       .name = "reconstruct",
-                       .operand = "RUN",
-                       .summary = "inputs above their reconstructions",
-                       .flags = {{"rows", "A..B", "which rows of the split (default: 0..15)"},
-                                 kSplit,
-                                 out_flag("PNG, npy or csv (default: RUN/pictures/reconstructions.png)"),
-                                 kThreads},
-                       .run = reconstruct});
+const VerbEntry entry(
+    {.order = 60,
+     .name = "reconstruct",
+     .operand = "RUN",
+     .summary = "inputs above their reconstructions",
+     .flags = {{"rows", "A..B", "which rows of the split (default: 0..15)"},
+               kSplit,
+               out_flag("PNG, npy or csv (default: RUN/pictures/reconstructions.png); of tokens txt, npy or "
+                        "csv (default: printed, a row, a tab and its reconstruction on each line)"),
+               kThreads},
+     .run = reconstruct});
 
 } // namespace
 } // namespace elbo::tools

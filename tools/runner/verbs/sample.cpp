@@ -10,6 +10,7 @@
 #include "core/files/arrays.hpp"
 #include "tools/runner/drawing.hpp"
 #include "tools/runner/results.hpp"
+#include "tools/runner/token_text.hpp"
 
 namespace elbo::tools {
 
@@ -51,6 +52,11 @@ int sample(const Arguments& arguments, core::Registry& registry) {
     const auto seed = std::uint64_t(arguments.number("seed", 0).value_or(1));
     const auto label = arguments.number("label", 0);
     set_temperature(arguments, open.session(), count);
+    if (auto text = TokenText::wanted(arguments, open)) {
+        samples_of(open.session(), open.rows(), count, seed, label, [&](auto batch) { text->add_rows(batch); });
+        text->finish();
+        return 0;
+    }
     const auto out = out_file(arguments, open, "pictures/samples.png", {".png", ".npy", ".csv"});
     if (is_picture(out, open.rows().dims(), count, "--count")) {
         draw_samples(out, open.session(), open.rows(), count, seed, label);
@@ -63,20 +69,21 @@ int sample(const Arguments& arguments, core::Registry& registry) {
     return 0;
 }
 
-const VerbEntry entry({.order = 70,
-                       .name = "sample",
-                       .operand = "RUN",
-                       .summary = "new examples, from the prior or a density fitted to the codes",
-                       .flags = {{"count", "N", "how many (default: 64)"},
-                                 {"seed", "N", "which noise (default: 1)"},
-                                 {"label", "N",
-                                  "of this class, for a model that takes classes (default: each in turn)"},
-                                 {"temperature", "T",
-                                  "times the deviations of the prior's draws: below 1 they are more alike (default: "
-                                  "1)"},
-                                 out_flag("PNG, npy or csv (default: RUN/pictures/samples.png)"),
-                                 kThreads},
-                       .run = sample});
+const VerbEntry entry(
+    {.order = 70,
+     .name = "sample",
+     .operand = "RUN",
+     .summary = "new examples, from the prior or a density fitted to the codes",
+     .flags = {{"count", "N", "how many (default: 64)"},
+               {"seed", "N", "which noise (default: 1)"},
+               {"label", "N", "of this class, for a model that takes classes (default: each in turn)"},
+               {"temperature", "T",
+                "times the deviations of the prior's draws: below 1 they are more alike (default: "
+                "1)"},
+               out_flag("PNG, npy or csv (default: RUN/pictures/samples.png); of tokens txt, npy or csv "
+                        "(default: lines of text, printed)"),
+               kThreads},
+     .run = sample});
 
 } // namespace
 } // namespace elbo::tools

@@ -64,6 +64,8 @@ int train(const Arguments& arguments, core::Registry& registry) {
     };
     core::Assembly assembly = core::assemble(config, registry, ops::table(), *backend, {}, core::tell_line, reconsider);
     if (!chosen.empty() && !arguments.has("quiet")) core::tell(chosen);
+    if (!arguments.has("quiet"))
+        for (const std::string& note : assembly.rows->notes()) core::tell("note: " + note);
     if (arguments.has("print-config")) return fmt::print("{}", config_with_origins(config, all_given)), 0;
     if (arguments.has("dry-run")) return print_dry_run(arguments, config, assembly), 0;
     const fs::path folder = arguments.value("out") ? fs::path(*arguments.value("out")) : free_folder(config);
@@ -74,7 +76,7 @@ int train(const Arguments& arguments, core::Registry& registry) {
         run.discard();
         throw;
     }
-    OpenRun open{std::move(run), std::move(config), std::move(backend), std::move(assembly), {}};
+    OpenRun open{std::move(run), std::move(config), std::move(backend), std::move(assembly), {}, {}};
     return train_on(arguments, open);
 }
 

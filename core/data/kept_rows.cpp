@@ -1,0 +1,71 @@
+#include "core/data/kept_rows.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "core/base/text.hpp"
+
+namespace elbo::core {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kDeepest = 64;
+constexpr const char* kFormat = "elbo data 1";
+
+Json json_of(const Field& f) {
+    return {{"name", f.name}, {"kind", f.kind}, {"dims", f.dims.list()},
+            {"low", f.low},   {"high", f.high}, {"names", f.names}};
+}
+
+// Of what is not believed before it is looked at: nothing where there are more dimensions than there may be.
+Field field_of(const Json& j) {
+    Field f{j.at("name"), {}, j.at("kind"), j.at("low"), j.at("high"), j.at("names")};
+    if (j.at("dims").size() <= ELBO_MAX_RANK)
+        for (const Json& d : j.at("dims")) f.dims.push(std::max<std::int64_t>(d.get<std::int64_t>(), 0));
+    return f;
+}
+
+bool can_be(const Field& f) {
+    constexpr std::int64_t kMost = std::int64_t(1) << 31;
+    return valid_name(f.name) && f.dims.rank >= 1 && f.dims.numel() >= 1 && f.dims.numel() <= kMost &&
+           std::isfinite(f.low) && std::isfinite(f.high) && f.low <= f.high;
+}
+
+} // namespace
+
+KeptRows kept_of(const Rows& rows) {
+    KeptRows out{
+        rows.x(), rows.fields(), {rows.count(Split::train), rows.count(Split::test)}, rows.reach(), rows.description()};
+    out.x.dims = rows.dims();
+    out.x.low = rows.low(), out.x.high = rows.high();
+    return out;
+}
+
+std::string text_of(const KeptRows& kept) {
+    Json fields = Json::array();
+    for (const Field& f : kept.fields) fields.push_back(json_of(f));
+    const Json all{{"format", kFormat},    {"description", kept.description},
+                   {"rows", kept.count},   {"reach", {kept.reach.first, kept.reach.second}},
+                   {"x", json_of(kept.x)}, {"fields", fields}};
+    return all.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::optional<KeptRows> kept_rows_of(const std::string& text) try {
+    if (nesting(text) > kDeepest) return {};
+    const Json j = Json::parse(text);
+    if (j.at("format") != kFormat) return {};
+    KeptRows out{field_of(j.at("x")), {}, {}, {j.at("reach").at(0), j.at("reach").at(1)}, j.at("description")};
+    for (int s = 0; s < ELBO_SPLITS; ++s) out.count[s] = j.at("rows").at(std::size_t(s));
+    for (const Json& f : j.at("fields")) out.fields.push_back(field_of(f));
+    bool sound = can_be(out.x) && out.count[ELBO_TRAIN] >= 1 && out.count[ELBO_TEST] >= 0 &&
+                 std::isfinite(out.reach.first) && std::isfinite(out.reach.second);
+    for (const Field& f : out.fields) sound = sound && can_be(f);
+    return sound ? std::optional(std::move(out)) : std::nullopt;
+} catch (const Json::exception&) {
+    return {};
+}
+
+} // namespace elbo::core
