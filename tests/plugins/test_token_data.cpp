@@ -275,6 +275,41 @@ TEST_CASE("text: options that contradict each other are refused") {
     must_say(f.refused({{"stride", whole(3)}}), {"stride is from one window to the next"});
 }
 
+TEST_CASE("smiles: atoms of two letters, in brackets and numbers of rings are one token") {
+    const File f("ClCBr\nC[C@@H](N)C(=O)O\nC%12CC%12c1ccccc1\nF/C=C\\F name of it\n[NH4+].[Cl-]\n");
+    const Opened o = f.open({}, "smiles");
+    const auto pieces = [&](std::int64_t i) {
+        Texts out;
+        for (float id : o.ids(i))
+            if (id != 0) out.push_back(o.names()[std::size_t(id)]);
+        return out;
+    };
+    CHECK(pieces(0) == Texts{"Cl", "C", "Br"});
+    CHECK(pieces(1) == Texts{"C", "[C@@H]", "(", "N", ")", "C", "(", "=", "O", ")", "O"});
+    CHECK(pieces(2)[1] == "%12");
+    CHECK(pieces(4) == Texts{"[NH4+]", ".", "[Cl-]"});
+    CHECK(o.texts() == Texts{"ClCBr", "C[C@@H](N)C(=O)O", "C%12CC%12c1ccccc1", "F/C=C\\F", "[NH4+].[Cl-]"});
+    CHECK(o.rows->dims() == core::Dims{14});
+}
+
+TEST_CASE("smiles: a header is passed over and told, and what is no SMILES is refused with file and line") {
+    const Opened o = File("smiles\nCC\nCO\n").open({}, "smiles");
+    CHECK(o.texts() == Texts{"CC", "CO"});
+    CHECK(o.rows->notes() == Texts{"the first line is a header and no molecule: 'smiles'"});
+    const auto why = [](const std::string& text) { return File(text).refused({}, "smiles"); };
+    CHECK(why("CC\nCXC\n") == "error: x.txt:2: 'X' at place 2 of 'CXC' is no character of SMILES");
+    CHECK(why("CC\nsmiles\n") == "error: x.txt:2: 'm' at place 2 of 'smiles' is no character of SMILES");
+    CHECK(why("structure\nCC\n") ==
+          "error: x.txt:1: 't' at place 2 of 'structure' is no character of SMILES; if it is "
+          "a header, remove the line");
+    CHECK(why("CC\nCC,1.5\n") ==
+          "error: x.txt:2: ',' at place 3 of 'CC,1.5' is no character of SMILES; give the column "
+          "of molecules alone, one on each line");
+    CHECK(why("C[NH\n") == "error: x.txt:1: a bracket is opened and not closed at place 2 of 'C[NH'");
+    CHECK(why("C[N!]\n") == "error: x.txt:1: '[N!]' at place 2 of 'C[N!]' is no atom in brackets");
+    CHECK(why("C%1C\n") == "error: x.txt:1: % is not followed by the two digits of a ring at place 2 of 'C%1C'");
+}
+
 namespace {
 
 /// Nothing where it is not there.
