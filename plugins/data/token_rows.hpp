@@ -150,7 +150,8 @@ private:
     static std::size_t cut_at(const std::string& text, double share) {
         std::size_t at = std::size_t(double(text.size()) * share);
         if (at >= text.size()) return text.size();
-        if (const auto line = text.find('\n', at); line + 1 < text.size()) return line + 1;
+        if (const auto line = text.find('\n', at > 0 ? at - 1 : 0); line != text.npos && line + 1 < text.size())
+            return line + 1;
         while (at < text.size() && (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80) ++at;
         return at;
     }
@@ -244,7 +245,7 @@ private:
         if (unknown_[0] + unknown_[1] == 0) return;
         const auto share = [&](int s) {
             char text[96];
-            std::snprintf(text, sizeof text, "%lld of %lld (%.2g %%)", static_cast<long long>(unknown_[s]),
+            std::snprintf(text, sizeof text, "%lld of %lld (%.3g %%)", static_cast<long long>(unknown_[s]),
                           static_cast<long long>(all_[s]),
                           100 * double(unknown_[s]) / double(std::max<std::int64_t>(all_[s], 1)));
             return std::string(text);

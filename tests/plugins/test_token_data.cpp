@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-using Values = std::vector<NamedValue>;
+using Settings = std::vector<NamedValue>;
 using Texts = std::vector<std::string>;
 
 const std::string kNone = "\xEF\xBF\xBD";
@@ -24,7 +24,7 @@ const std::string kNone = "\xEF\xBF\xBD";
 struct Opened {
     std::unique_ptr<Part> part;
     std::unique_ptr<Rows> rows;
-    Opened(const std::string& name, const Values& values) : part(make_part({"data", name, values})) {
+    Opened(const std::string& name, const Settings& values) : part(make_part({"data", name, values})) {
         core::DataOptions o;
         o.test_fraction = 0;
         rows = std::make_unique<Rows>(*part, o);
@@ -54,15 +54,15 @@ struct File {
     TempFolder folder;
     std::string path;
     explicit File(const std::string& text) : path((folder / "x.txt").string()) { put(path, text); }
-    Values with(const Values& more) const {
-        Values out{{"path", path}};
+    Settings with(const Settings& more) const {
+        Settings out{{"path", path}};
         if (std::none_of(more.begin(), more.end(), [](const NamedValue& v) { return v.name == "test"; }))
             out.push_back({"test", 0.0});
         out.insert(out.end(), more.begin(), more.end());
         return out;
     }
-    Opened open(const Values& more = {}, const std::string& name = "text") const { return {name, with(more)}; }
-    std::string refused(const Values& more = {}, const std::string& name = "text") const {
+    Opened open(const Settings& more = {}, const std::string& name = "text") const { return {name, with(more)}; }
+    std::string refused(const Settings& more = {}, const std::string& name = "text") const {
         std::string out = refusal([&] { open(more, name); });
         for (auto at = out.find(path); at != out.npos; at = out.find(path)) out.replace(at, path.size(), "x.txt");
         return out.substr(0, out.find('\n'));
@@ -168,17 +168,17 @@ TEST_CASE("text: the rarer tokens are unknown beyond the largest vocabulary, and
     const Opened o = File("aaa\naab\nabc\n").open({{"vocabulary", whole(4)}});
     CHECK(o.names() == Texts{"", kNone, "a", "b"});
     CHECK(o.ids(2) == std::vector<float>{2, 3, 1, 0});
-    CHECK(o.rows->notes() ==
-          Texts{"characters that are not in the vocabulary of 4 are unknown: 1 of 9 (11 %) in training rows, 0 of 0 (0 "
-                "%) in test rows"});
+    CHECK(
+        o.rows->notes() ==
+        Texts{"characters that are not in the vocabulary of 4 are unknown: 1 of 9 (11.1 %) in training rows, 0 of 0 (0 "
+              "%) in test rows"});
 }
 
 TEST_CASE("text: rows that are too long are refused with file and line, or cut and counted") {
     const File f("ab\nabcdef\nabcd\n");
-    CHECK(
-        f.refused({{"length", whole(5)}}) ==
-        "error: x.txt:2: 6 tokens and the end need 7 places, and rows have 5; the longest needs 7: give --data.length "
-        "7, or --data.long cut");
+    CHECK(f.refused({{"length", whole(5)}}) ==
+          "x.txt:2: 6 tokens and the end need 7 places, and rows have 5; the longest needs 7: give --data.length "
+          "7, or --data.long cut");
     const Opened o = f.open({{"length", whole(4)}, {"long", std::string("cut")}});
     CHECK(o.texts() == Texts{"ab", "abcd", "abcd"});
     CHECK(o.field("lengths", 0) == 3);
@@ -198,7 +198,7 @@ TEST_CASE("text: windows overlap by their stride and are full; the last part of 
     CHECK(o.rows->count(Split::test) == 4);
     CHECK(o.field("lengths", 3) == 4);
     CHECK(f.refused({{"by", std::string("windows")}, {"length", whole(40)}}) ==
-          "error: x.txt: the training part has 22 tokens, and a window 40; give shorter windows (--data.length) or "
+          "x.txt: the training part has 22 tokens, and a window 40; give shorter windows (--data.length) or "
           "another share to test (--data.test)");
 }
 
@@ -216,24 +216,24 @@ TEST_CASE("text: labels before a tab are classes, by number where they are numbe
         for (std::int64_t i = 0; i < held.rows->count(s); ++i)
             CHECK((held.texts(s)[std::size_t(i)] == "green") == (held.field("labels", i, s) == 0));
     CHECK(File("1\ta\nb\n").refused({{"labels", true}}) ==
-          "error: x.txt:2: there is no tab between a label and the text; leave --data.labels out if there are no "
+          "x.txt:2: there is no tab between a label and the text; leave --data.labels out if there are no "
           "labels");
-    CHECK(File("\ta\n").refused({{"labels", true}}) == "error: x.txt:1: the label before the tab is empty");
+    CHECK(File("\ta\n").refused({{"labels", true}}) == "x.txt:1: the label before the tab is empty");
 }
 
 TEST_CASE("text: files in another encoding are refused, and the likely one is named") {
     CHECK(File("abc\ncaf\xE9\n").refused() ==
-          "error: x.txt:2: is not UTF-8: byte 0xE9 at place 4 of the line; it looks like Latin-1 (ISO 8859-1); convert "
+          "x.txt:2: is not UTF-8: byte 0xE9 at place 4 of the line; it looks like Latin-1 (ISO 8859-1); convert "
           "it: iconv -f LATIN1 -t UTF-8");
     CHECK(File("\x93quoted\x94 caf\xE9\n").refused() ==
-          "error: x.txt:1: is not UTF-8: byte 0x93 at place 1 of the line; it looks like Windows-1252; convert it: "
+          "x.txt:1: is not UTF-8: byte 0x93 at place 1 of the line; it looks like Windows-1252; convert it: "
           "iconv -f WINDOWS-1252 -t UTF-8");
     CHECK(File(std::string("\xFF\xFE"
                            "a\0\n\0",
                            6))
               .refused() ==
-          "error: x.txt:1: is not UTF-8 but UTF-16, as its first bytes say; convert it: iconv -f UTF-16 -t UTF-8");
-    CHECK(File(std::string("a\0b\n", 4)).refused() == "error: x.txt:1: holds a zero byte; this is not a text file");
+          "x.txt:1: is not UTF-8 but UTF-16, as its first bytes say; convert it: iconv -f UTF-16 -t UTF-8");
+    CHECK(File(std::string("a\0b\n", 4)).refused() == "x.txt:1: holds a zero byte; this is not a text file");
     for (const char* wrong : {"\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80", "\xE2\x82"})
         CHECK(File(wrong).refused().find("x.txt:1: is not UTF-8") != std::string::npos);
     CHECK(File("\xEF\xBB\xBF"
@@ -243,8 +243,8 @@ TEST_CASE("text: files in another encoding are refused, and the likely one is na
 }
 
 TEST_CASE("text: files that hold nothing, or are not there, are refused") {
-    CHECK(File("").refused() == "error: x.txt: holds no rows: it is empty");
-    CHECK(File("\n\n").refused() == "error: x.txt: holds no rows: every line is empty");
+    CHECK(File("").refused() == "x.txt: holds no rows: it is empty");
+    CHECK(File("\n\n").refused() == "x.txt: holds no rows: every line is empty");
     must_say(refusal([] {
                  Opened("text", {{"path", std::string("/no/such/file")}});
              }),
@@ -297,17 +297,17 @@ TEST_CASE("smiles: a header is passed over and told, and what is no SMILES is re
     CHECK(o.texts() == Texts{"CC", "CO"});
     CHECK(o.rows->notes() == Texts{"the first line is a header and no molecule: 'smiles'"});
     const auto why = [](const std::string& text) { return File(text).refused({}, "smiles"); };
-    CHECK(why("CC\nCXC\n") == "error: x.txt:2: 'X' at place 2 of 'CXC' is no character of SMILES");
-    CHECK(why("CC\nsmiles\n") == "error: x.txt:2: 'm' at place 2 of 'smiles' is no character of SMILES");
+    CHECK(why("CC\nCXC\n") == "x.txt:2: 'X' at place 2 of 'CXC' is no character of SMILES");
+    CHECK(why("CC\nsmiles\n") == "x.txt:2: 'm' at place 2 of 'smiles' is no character of SMILES");
     CHECK(why("structure\nCC\n") ==
-          "error: x.txt:1: 't' at place 2 of 'structure' is no character of SMILES; if it is "
+          "x.txt:1: 't' at place 2 of 'structure' is no character of SMILES; if it is "
           "a header, remove the line");
     CHECK(why("CC\nCC,1.5\n") ==
-          "error: x.txt:2: ',' at place 3 of 'CC,1.5' is no character of SMILES; give the column "
+          "x.txt:2: ',' at place 3 of 'CC,1.5' is no character of SMILES; give the column "
           "of molecules alone, one on each line");
-    CHECK(why("C[NH\n") == "error: x.txt:1: a bracket is opened and not closed at place 2 of 'C[NH'");
-    CHECK(why("C[N!]\n") == "error: x.txt:1: '[N!]' at place 2 of 'C[N!]' is no atom in brackets");
-    CHECK(why("C%1C\n") == "error: x.txt:1: % is not followed by the two digits of a ring at place 2 of 'C%1C'");
+    CHECK(why("C[NH\n") == "x.txt:1: a bracket is opened and not closed at place 2 of 'C[NH'");
+    CHECK(why("C[N!]\n") == "x.txt:1: '[N!]' at place 2 of 'C[N!]' is no atom in brackets");
+    CHECK(why("C%1C\n") == "x.txt:1: % is not followed by the two digits of a ring at place 2 of 'C%1C'");
 }
 
 namespace {
@@ -342,7 +342,7 @@ TEST_CASE("text and smiles: real files come back as they were, row by row") {
         const std::string path = real(file);
         if (path.empty()) return;
         CAPTURE(file);
-        Values values{{"path", path}, {"test", 0.0}};
+        Settings values{{"path", path}, {"test", 0.0}};
         if (*kind) values.push_back(tokens(kind));
         const Texts lines = lines_of(path), texts = Opened(name, values).texts();
         CHECK(texts.size() == lines.size());

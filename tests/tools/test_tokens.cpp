@@ -70,7 +70,7 @@ TEST_CASE("tokens: a likelihood of as many classes as there are tokens is chosen
     CHECK(t.told.has("for these tokens: likelihood categorical, likelihood.classes "));
     CHECK(t.told.has("note: 1 empty line is left out"));
     const std::string config = get(t / "run/config.toml");
-    CHECK(config.find("name = \"categorical\"") != std::string::npos);
+    CHECK(config.find("name = 'categorical'") != std::string::npos);
     CHECK(config.find("standardize = false") != std::string::npos);
     const Outcome other = runner(
         {"train", "vae", "--data", "text", "--data.path", "x.txt", "--likelihood", "bernoulli", "--out", "other"},

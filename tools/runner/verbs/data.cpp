@@ -66,10 +66,12 @@ std::string shape_of(const core::Dims& dims) {
                           : fmt::format("{} values", fmt::join(dims.list(), " x "));
 }
 
-std::string reason_of(const core::DataOptions& o, const DataFacts& f) {
+std::string reason_of(const core::DataOptions& o, const core::Rows& rows, const DataFacts& f) {
     const bool image = f.dims_in_file.rank >= 2;
     std::string out;
     if (o.scale != "auto") out = fmt::format("data.scale {} was asked for", o.scale);
+    else if (rows.are_tokens()) out = "numbers of tokens are never scaled";
+    else if (rows.x().kind == ELBO_COUNTS) out = "data.scale auto leaves counts as they are";
     else if (!image) out = "data.scale auto leaves tables in their own units";
     else if (f.in_file.low < 0 || f.in_file.high > 1) out = "data.scale auto takes images to 0..1 as a whole";
     else out = "data.scale auto leaves images that lie in 0..1 as they are";
@@ -167,7 +169,7 @@ std::string text_of(const OpenData& d) {
     if (!(d.rows->dims() == f.dims_in_file)) out += line("", "resized to " + shape_of(d.rows->dims()));
     out += line("in the file", values_text(f.in_file));
     out += line("model sees", values_text(f.seen));
-    out += line("scaling", changes_of(*d.rows)) + line("", reason_of(d.config.data, f));
+    out += line("scaling", changes_of(*d.rows)) + line("", reason_of(d.config.data, *d.rows, f));
     if (!f.chosen.empty()) out += line("chosen", fmt::format("{} (say otherwise by flags)", fmt::join(f.chosen, ", ")));
     out += line("likelihood", f.likelihood);
     if (d.rows->are_tokens()) out += tokens_text(*d.rows);
@@ -216,7 +218,7 @@ Json json_of(const OpenData& d) {
             {"in_file", json_of(f.in_file)},
             {"seen", json_of(f.seen)},
             {"scaling", changes_of(*d.rows)},
-            {"reason", reason_of(d.config.data, f)},
+            {"reason", reason_of(d.config.data, *d.rows, f)},
             {"chosen", f.chosen},
             {"likelihood", f.likelihood},
             {"columns", d.rows->columns()},
