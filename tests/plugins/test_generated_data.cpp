@@ -1,4 +1,5 @@
-// Generated data: galaxies have the flux, the size and the noise that their parameters say.
+// Generated data: galaxies have the flux, the size and the noise that their parameters say, and digits move as they
+// ought to.
 #include <cmath>
 #include <map>
 
@@ -151,4 +152,101 @@ TEST_CASE("galaxies: the long axis points where the angle says") {
         const double angle = 0.5 * std::atan2(2 * xy, xx - yy), apart = std::remainder(angle - double(l[1]), M_PI);
         CHECK(std::abs(apart) < 0.15);
     }
+}
+
+namespace {
+
+std::string idx(const std::vector<int>& dims, const std::string& bytes) {
+    std::string out{'\0', '\0', '\x08', char(dims.size())};
+    for (int d : dims)
+        for (int k = 3; k >= 0; --k) out += char(d >> (8 * k));
+    return out + bytes;
+}
+
+/// One image of 2x2 light pixels, in a folder like MNIST's: of 200 to train on, of 100 to test on.
+struct Squares : TempFolder {
+    Squares() {
+        put(*this / "train-images-idx3-ubyte", idx({1, 2, 2}, std::string(4, char(200))));
+        put(*this / "t10k-images-idx3-ubyte", idx({1, 2, 2}, std::string(4, char(100))));
+    }
+    Settings with(std::int64_t digits, double speed, std::int64_t frames = 40) const {
+        return {{"path", path.string()},    {"count", std::int64_t(30)}, {"test_count", std::int64_t(5)},
+                {"size", std::int64_t(12)}, {"frames", frames},          {"fewest", digits},
+                {"most", digits},           {"slowest", speed},          {"fastest", speed}};
+    }
+};
+
+core::DataOptions as_they_are() {
+    core::DataOptions o;
+    o.scale = "none";
+    return o;
+}
+
+/// Where the square of one row is in a frame: its upper left pixel. Fails where there is no whole one.
+std::pair<int, int> place(const std::vector<float>& x, int frames, int t) {
+    for (int i = 0; i < 11; ++i)
+        for (int j = 0; j < 11; ++j) {
+            const auto at = [&](int a, int b) { return x[std::size_t(((i + a) * 12 + j + b) * frames + t)]; };
+            if (at(0, 0) == 200 && at(0, 1) == 200 && at(1, 0) == 200 && at(1, 1) == 200) return {i, j};
+        }
+    FAIL("frame " << t << " has no square");
+    return {};
+}
+
+} // namespace
+
+TEST_CASE("moving digits: each moves with a constant velocity and is thrown back, and stays whole") {
+    const Squares folder;
+    const Opened o("moving_digits", folder.with(1, 1.5), as_they_are());
+    CHECK(o.rows->dims() == core::Dims{12, 12, 40});
+    CHECK(o.rows->high() == 255);
+    bool turned = false;
+    for (std::int64_t row = 0; row < 30; ++row) {
+        const auto x = o.x(row);
+        CHECK(std::accumulate(x.begin(), x.end(), 0.0) == 40 * 4 * 200);
+        int before = 0;
+        for (int t = 1; t < 40; ++t) {
+            const auto [y0, x0] = place(x, 40, t - 1);
+            const auto [y1, x1] = place(x, 40, t);
+            CHECK(std::hypot(y1 - y0, x1 - x0) <= 1.5 + std::sqrt(2.0)); // places are rounded
+            if (x1 != x0) {
+                turned |= before != 0 && (x1 > x0) != (before > 0);
+                before = x1 - x0;
+            }
+        }
+    }
+    CHECK(turned);
+    const Opened still("moving_digits", folder.with(1, 0), as_they_are());
+    CHECK(place(still.x(3), 40, 0) == place(still.x(3), 40, 39));
+}
+
+TEST_CASE("moving digits: test rows show other images, rows repeat, and where two meet the lighter one is seen") {
+    const Squares folder;
+    const Opened o("moving_digits", folder.with(2, 1), as_they_are()),
+        again("moving_digits", folder.with(2, 1), as_they_are());
+    CHECK(o.x(4) == again.x(4));
+    CHECK(o.x(4) != o.x(5));
+    for (std::int64_t row = 0; row < 30; ++row)
+        for (float v : o.x(row)) CHECK((v == 0 || v == 200));
+    const auto test = o.x(0, Split::test);
+    CHECK(*std::max_element(test.begin(), test.end()) == 100);
+    const Opened scaled("moving_digits", folder.with(2, 1));
+    CHECK(scaled.rows->high() == 1);
+}
+
+TEST_CASE("moving digits: what does not fit, or is not there, is refused") {
+    const Squares folder;
+    auto why = [&](const Settings& values) { return refusal([&] { Opened("moving_digits", values); }); };
+    must_say(why({}), {"--data.path"});
+    put(folder / "large", idx({1, 20, 20}, std::string(400, 'x')));
+    Settings large = folder.with(1, 1);
+    large[0].value = (folder / "large").string();
+    must_say(why(large), {"large", "do not fit into frames of 12x12", "--data.size"});
+    Settings none = folder.with(1, 1);
+    fs::remove(folder / "t10k-images-idx3-ubyte");
+    must_say(why(none), {"there is no t10k-images-idx3-ubyte[.gz] in this folder"});
+    Settings exchanged = folder.with(1, 1);
+    for (NamedValue& v : exchanged)
+        if (v.name == "fewest") v.value = std::int64_t(3);
+    must_say(why(exchanged), {"fewest is above most"});
 }

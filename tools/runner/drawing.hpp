@@ -12,8 +12,11 @@
 
 namespace elbo::tools {
 
-/// True when rows can be shown: [h, w] or [h, w, 1 or 3].
+/// True when rows can be shown: [h, w] or [h, w, channels]. One channel is grey and three are colours; of any other
+/// number each is a grey image, and they stand side by side, as the frames of a film do.
 bool is_image(const core::Dims& row);
+/// Whether a row is several images side by side.
+bool is_film(const core::Dims& row);
 /// True when the file is to be a picture. Throws Error (usage) when rows of that kind cannot be shown, or when `count`
 /// is too many, naming the flag that asked for them.
 bool is_picture(const std::filesystem::path& file, const core::Dims& row, std::int64_t count, const std::string& flag);

@@ -48,7 +48,9 @@ void write_labels(const fs::path& file, const OpenRun& open, core::Split split) 
 void write_sprite(const fs::path& file, const OpenRun& open, core::Split split) {
     const core::Rows& rows = open.rows();
     const std::int64_t n = rows.count(split), across = std::int64_t(std::ceil(std::sqrt(double(n))));
-    if (!is_image(rows.dims()) || across * std::max(rows.dims()[0], rows.dims()[1]) > kMostPixels) return;
+    if (!is_image(rows.dims()) || is_film(rows.dims()) ||
+        across * std::max(rows.dims()[0], rows.dims()[1]) > kMostPixels)
+        return;
     std::vector<float> x(std::size_t(n * rows.values()));
     core::for_batches(rows, split, 0, n, 1024, [&](std::int64_t first, std::int64_t, auto batch) {
         std::copy(batch.begin(), batch.end(), x.begin() + first * rows.values());
