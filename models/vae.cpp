@@ -52,7 +52,7 @@ struct Vae : Model {
         return b.reconstruction + penalty(x, b);
     }
     Var encode(Var x) const override { return the<Posterior>(x).mean(code(x)); }
-    Var decode(Var z) const override { return the<Likelihood>(z).mean(the<Decoder>(z).raw(z)); }
+    Var decode(Var z) const override { return decoded(z); }
     Var reconstruct(Var x) const override { return decode(encode(x)); }
     Var sample(Var like) const override { return decode(the<Prior>(like).sample(like)); }
     /// At the mean code: nothing is drawn, so that equal rows have equal scores.
@@ -66,12 +66,12 @@ struct Vae : Model {
         Var z = the<Posterior>(x).sample(q);
         must_match(the<Posterior>(x), the<Prior>(x));
         return the<Prior>(x).log_prob(z) - the<Posterior>(x).log_prob(q, z) -
-               the<Likelihood>(x).nll(the<Decoder>(x).raw(z), flatten(x));
+               the<Likelihood>(x).nll(raw_of(x, z), flatten(x));
     }
 
 private:
     static Vars code(Var x) { return the<Posterior>(x).parameters_of(the<Encoder>(x).features(x)); }
-    static Bound at(Var x, const Vars& q, Var z) { return bound(x, q, z, the<Decoder>(x).raw(z)); }
+    static Bound at(Var x, const Vars& q, Var z) { return bound(x, q, z, raw_of(x, z)); }
 
     Var penalty(Var x, const Bound& b) const {
         const Var weight = warmup == 0 ? beta(x) : beta(x) * min(epoch(x) / warmup, 1.0);
@@ -104,7 +104,7 @@ private:
     Draws weighed(Var x, const Vars& q, Var z) const {
         const Shape each{shape(x)[0], samples};
         must_match(the<Posterior>(x), the<Prior>(x));
-        Var nll = the<Likelihood>(x).nll(the<Decoder>(x).raw(z), repeated(flatten(x)));
+        Var again = repeated(flatten(x)), nll = the<Likelihood>(x).nll(raw_of(again, z), again);
         return {reshape(nll, each), reshape(the<Posterior>(x).log_prob(q, z) - the<Prior>(x).log_prob(z), each)};
     }
 

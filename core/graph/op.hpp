@@ -146,6 +146,12 @@ enum class Runs : std::uint8_t {
     pack,        ///< the same values in another layout; made by freezing, run by the backend
 };
 
+/// Where something lies along an axis of something larger.
+struct AxisPart {
+    int axis;
+    std::int64_t begin;
+};
+
 /// Which operands an op is tested with (tests/ops): kept away from its poles and kinks.
 struct Domain {
     enum class Of : std::uint8_t {
@@ -197,6 +203,12 @@ struct Op {
                           const Dims& out) = nullptr; ///< of an operand that is one number
     /// A plainer op that gives the same when the first operand is that number; "" when there is none.
     std::string_view (*same_as)(std::optional<double> first) = nullptr;
+    AxisPart (*part)(Attributes, const Dims& in) = nullptr;       ///< gives that part of its operand
+    AxisPart (*surrounds)(Attributes, const Dims& out) = nullptr; ///< its operand is that part of what it gives, the rest 0
+    int (*joins)(Attributes, const Dims& out) = nullptr;      ///< its operands lie one behind the other along that axis
+    /// A sum of several is one, of their operands joined along the first axes.
+    bool (*stacks)(Attributes, std::span<const Dims> in) = nullptr;
+    std::string_view joined_by{}; ///< the op that joins, of one that surrounds or stacks
     unsigned linear = 0;                  ///< bit k: linear in operand k, so that a sum may move inside
     bool product = false;                 ///< a * b: an op with `onto_product` may take it in
     std::array<TileFn, 2> onto_product{}; ///< this op with its first, or second, operand a product, in one pass
@@ -264,6 +276,11 @@ Op make_op() {
     if constexpr (requires { T::right_unit; }) op.right_unit = T::right_unit;
     if constexpr (requires { &T::of_constant; }) op.of_constant = &T::of_constant;
     if constexpr (requires { &T::same_as; }) op.same_as = &T::same_as;
+    if constexpr (requires { &T::part; }) op.part = &T::part;
+    if constexpr (requires { &T::surrounds; }) op.surrounds = &T::surrounds;
+    if constexpr (requires { &T::joins; }) op.joins = &T::joins;
+    if constexpr (requires { &T::stacks; }) op.stacks = &T::stacks;
+    if constexpr (requires { T::joined_by; }) op.joined_by = T::joined_by;
     if constexpr (requires { T::linear; }) op.linear = T::linear;
     if constexpr (requires { T::product; }) op.product = T::product;
     if constexpr (requires { T::onto_product(); }) op.onto_product = T::onto_product();

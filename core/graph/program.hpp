@@ -10,6 +10,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "core/base/dims.hpp"
@@ -34,6 +35,12 @@ struct Layout {
     bool operator==(const Layout&) const = default;
     /// Bytes a value of that size takes.
     std::int64_t bytes(const Dims& dims) const;
+};
+
+/// A value that lies within another: a part of it, or one of those it is joined of.
+struct Window {
+    NodeId of;
+    std::int64_t offset; ///< in values, from where that one begins
 };
 
 /// Where a value lives during a run.
@@ -115,6 +122,7 @@ public:
     std::vector<Unit> units; ///< in the order they run
     PerNode<Place> places;
     PerNode<Layout> layouts;
+    std::unordered_map<NodeId, Window> windows; ///< of the nodes that lie within others
     std::int64_t slab_bytes = 0;
     std::int64_t live_bytes = 0; ///< most that is alive at once: what the slab would need without gaps
 
@@ -154,8 +162,10 @@ std::string dump_dot(const Program& program);
 namespace freezing {
 /// Which unit produces each node; -1 for nodes nothing computes.
 PerNode<int> unit_of(const Program& program);
-/// The node whose memory a node shows: itself, or what it is a view of.
+/// The node whose memory a node shows: itself, or what it is a view of or a window in.
 NodeId source(const Program& program, NodeId id);
+/// Values between where that memory begins and where the node does.
+std::int64_t offset_in_source(const Program& program, NodeId id);
 /// Which axes of its operand a sum goes over, behind one another: the last ones, or the first ones (all of them count
 /// as these).
 enum class SummedAxes : std::uint8_t { trailing, leading, others };

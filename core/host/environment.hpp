@@ -21,6 +21,7 @@ inline constexpr QueryKey kQueries[] = {
     {"epochs", ELBO_INT, "epochs the run is asked to train"},
     {"data.shape", ELBO_INTS, "the shape of one example"},
     {"data.range", ELBO_REALS, "smallest and largest value of the data, after scaling"},
+    {"data.tokens", ELBO_INT, "tokens that the values of the data are numbers of; 0 where they are none"},
     {"labels.classes", ELBO_INT, "classes the labels tell apart; an error where the data has none"},
     {"training", ELBO_BOOL, "whether this is recorded for training"},
 };
@@ -35,6 +36,9 @@ inline constexpr RunInput kRunInputs[] = {
     {"steps_per_epoch", "steps of one epoch"},
     {"last_loss", "the loss after the last whole epoch, of the test rows where there are any; infinite before"},
     {"temperature", "what the deviations of draws from a prior are multiplied by; 1 unless someone asks for another"},
+    {"pick_temperature", "what logits are divided by where a value is picked after others; 0, unless someone samples: the most likely one"},
+    {"pick_most", "how many of the most likely values are picked from; infinite for all"},
+    {"pick_share", "the smallest set of values with that probability is picked from; 1 for all"},
 };
 
 class Environment {

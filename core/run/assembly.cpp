@@ -92,6 +92,7 @@ Assembly assemble(RunConfig& config, Registry& registry, const OpTable& ops, Bac
     settings.data = a.rows->dims();
     settings.low = a.rows->low();
     settings.high = a.rows->high();
+    settings.tokens = a.rows->are_tokens() ? std::int64_t(a.rows->x().high) + 1 : 0;
     settings.seed = std::uint64_t(config.seed);
     settings.steps_per_epoch = n / batch + (rest > 0);
     settings.batch = batch;

@@ -42,9 +42,12 @@ std::vector<GivenSetting> defaults_for(const Rows& rows, const RunConfig& config
     const bool uses_likelihood = std::any_of(config.parts.begin(), config.parts.end(),
                                              [](const PartChoice& p) { return p.role == "likelihood"; });
     if (rows.are_tokens()) {
-        // Each number is a class of its own, and a likelihood of classes has as many as there are tokens.
+        // They are read and written one after the other, and a likelihood has as many classes as there are tokens.
         const bool ours = uses_likelihood && !is_given(given, "likelihood");
-        if (ours) choose("likelihood", "categorical");
+        if (ours) choose("likelihood", "tokens");
+        for (const char* role : {"encoder", "decoder"})
+            if (std::any_of(config.parts.begin(), config.parts.end(), [&](const PartChoice& p) { return p.role == role; }))
+                choose(role, "gru");
         if (uses_likelihood && (ours || takes(config.part("likelihood"), "classes")))
             choose("likelihood.classes", std::to_string(std::int64_t(rows.x().high) + 1));
         choose_steps();

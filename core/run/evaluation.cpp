@@ -67,7 +67,8 @@ public:
                         fmt::format("the loss of rows {}..{} is not finite: {}", b.at, b.at + b.n - 1,
                                     session_.explain_non_finite("evaluate", b.x.data(), b.n, step, b.fields)));
         e_.loss += total(loss);
-        e_.squared_error += total(session_.output("squared_error"));
+        if (session_.settings().tokens > 0) tokens_ += total(session_.output("tokens"));
+        else e_.squared_error += total(session_.output("squared_error"));
         for (EvaluatedTerm& t : e_.terms) {
             t.value += total(session_.output(t.name));
             if (t.latents.empty()) continue;
@@ -83,11 +84,12 @@ public:
 
     void finish() {
         e_.loss /= rows_;
-        e_.squared_error /= rows_;
+        e_.squared_error = session_.settings().tokens > 0 ? std::numeric_limits<double>::quiet_NaN() : e_.squared_error / rows_;
         for (EvaluatedTerm& t : e_.terms) {
             t.value /= rows_;
             for (double& v : t.latents) v /= rows_;
         }
+        if (const auto bound = e_.negative_elbo(); bound && tokens_ > 0) e_.perplexity = std::exp(*bound * rows_ / tokens_);
         e_.code_variance = spread_.variance();
         e_.active = spread_.active();
     }
@@ -103,7 +105,7 @@ private:
     Evaluation& e_;
     Spread spread_;
     std::vector<std::size_t> good_;
-    double rows_ = 0;
+    double rows_ = 0, tokens_ = 0;
 };
 
 } // namespace

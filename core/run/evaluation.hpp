@@ -33,7 +33,8 @@ struct Evaluation {
     std::int64_t rows = 0;
     double loss = 0;
     std::vector<EvaluatedTerm> terms;  ///< in the order of Session::terms()
-    double squared_error = 0;          ///< summed over values
+    double squared_error = 0;          ///< summed over values; NaN where these are tokens
+    std::optional<double> perplexity;  ///< of tokens: exp of the negative elbo of each, ends of sequences among them
     std::vector<double> code_variance; ///< of the mean code over the rows
     int active = 0;                    ///< latents whose variance is above 0.01 (Burda et al. 2016)
     std::vector<OddRow> odd;           ///< rows whose loss is not finite; they are left out of all means

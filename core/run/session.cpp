@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <elbo/sequences.hpp>
 #include <limits>
 
 #include "core/data/loader.hpp"
@@ -43,6 +44,7 @@ Fact Session::query(const std::string& key) {
     if (key == "epochs") return settings_.epochs;
     if (key == "data.range") return std::vector<double>{settings_.low, settings_.high};
     if (key == "data.shape") return settings_.data.list();
+    if (key == "data.tokens") return settings_.tokens;
     if (key == "outputs") {
         const Part& likelihood = part("likelihood");
         const auto channels = likelihood.fact<std::int64_t>("channels");
@@ -177,7 +179,8 @@ void Session::record_evaluate(Recording& r, Var x, FreezeRequest& request) {
         if (t.is(ELBO_TERM_PER_LATENT)) request.outputs.push_back({t.name + ".latents", t.node});
     }
     request.outputs.push_back({"code", ask("encode").node});
-    request.outputs.push_back({"squared_error", sum_rows(square(flatten(x) - ask("reconstruct"))).node});
+    if (settings_.tokens > 0) request.outputs.push_back({"tokens", sum_rows(within_sequence(flatten(x), 1)).node});
+    else request.outputs.push_back({"squared_error", sum_rows(square(flatten(x) - ask("reconstruct"))).node});
 }
 
 void Session::record_purpose(Recording& r, FreezeRequest& request, std::int64_t rows) {
@@ -231,7 +234,10 @@ std::unique_ptr<Session::Ready> Session::bind(std::shared_ptr<const Program> pro
                                                       {"epoch", &ready->epoch},
                                                       {"steps_per_epoch", &ready->steps_per_epoch},
                                                       {"last_loss", &last_loss_},
-                                                      {"temperature", &temperature_}};
+                                                      {"temperature", &temperature_},
+                                                      {"pick_temperature", &picking_.temperature},
+                                                      {"pick_most", &picking_.most},
+                                                      {"pick_share", &picking_.share}};
     for (const auto& in : ready->program->inputs) {
         const std::size_t at = ready->inputs.size();
         const auto scalar = scalars.find(in.name);

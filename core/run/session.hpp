@@ -2,7 +2,8 @@
 // and kept. Purposes:
 //
 //     train        x -> loss and terms (means over the rows), and the update of every parameter
-//     evaluate     x -> per row: loss, each term, squared error of the reconstruction from the mean code, mean code
+//     evaluate     x -> per row: loss, each term, squared error of the reconstruction from the mean code (of tokens: how
+//                  many there are), mean code
 //     encode, reconstruct, score, sample, decode, log_weight       what the model's method of that name gives
 //
 // With a moving average of the weights, every purpose but train reads the average.
@@ -34,6 +35,7 @@ struct SessionSettings {
     std::int64_t latent = 20;
     Dims data;                ///< of one row
     double low = 0, high = 1; ///< of the data
+    std::int64_t tokens = 0;  ///< that the data are numbers of; 0: they are none
     std::uint64_t seed = 1;
     std::int64_t steps_per_epoch = 1, epochs = 1;
     std::int64_t batch = 0;         ///< rows of a whole batch: a smaller one counts for less; 0: each counts the same
@@ -50,6 +52,12 @@ struct SessionSettings {
 struct Recorded {
     std::unique_ptr<Recording> recording;
     FreezeRequest request; ///< what is to be kept of it
+};
+
+/// How values are picked that are drawn one after the other: from logits over a temperature, 0 for the most likely, of
+/// the `most` most likely ones and of the smallest set of them that has that share of the probability.
+struct Picking {
+    float temperature = 0, most = std::numeric_limits<float>::infinity(), share = 1;
 };
 
 /// What one training step gave, per example in nats.
@@ -106,6 +114,8 @@ public:
     void set_steps_done(std::uint64_t n) { steps_ = n; }
     /// What parts see as `temperature` from now on.
     void set_temperature(double t) { temperature_ = float(t); }
+    /// How parts pick values from now on.
+    void set_picking(const Picking& picking) { picking_ = picking; }
     /// What parts see as `last_loss` from now on.
     void set_last_loss(double loss) { last_loss_ = float(loss); }
     const SessionSettings& settings() const { return settings_; }
@@ -142,6 +152,7 @@ private:
     std::vector<std::string> used_fields_;
     std::uint64_t steps_ = 0;
     float last_loss_ = std::numeric_limits<float>::infinity(), temperature_ = 1;
+    Picking picking_;
 };
 
 /// The moving average of a trained tensor is kept under this name.

@@ -33,9 +33,10 @@ Metrics metrics_of(const EpochSummary& s, const std::vector<Term>& terms) {
     if (s.test.rows > 0) {
         out.emplace_back("test_loss", s.test.loss);
         for (const EvaluatedTerm& t : s.test.terms) out.emplace_back("test_" + t.name, t.value);
-        out.insert(out.end(), {{"test_negative_elbo", s.test.negative_elbo().value_or(NAN)},
-                               {"test_squared_error", s.test.squared_error},
-                               {"active_latents", double(s.test.active)}});
+        out.emplace_back("test_negative_elbo", s.test.negative_elbo().value_or(NAN));
+        if (s.test.perplexity) out.emplace_back("test_perplexity", *s.test.perplexity);
+        else out.emplace_back("test_squared_error", s.test.squared_error);
+        out.emplace_back("active_latents", double(s.test.active));
     }
     out.emplace_back("seconds", s.seconds);
     return out;

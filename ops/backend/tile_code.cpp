@@ -129,7 +129,7 @@ private:
             Store& s = stores[k];
             std::size_t maker = 0, result = 0;
             while (!makes(code[maker], s.reg, result)) ++maker;
-            bool needed = code[maker].direct[result] >= 0;
+            bool needed = code[maker].direct[result] >= 0 || !at_once(s.to);
             auto reads = [&](const Source& from, bool later) {
                 if (from.from != From::operand) return;
                 const Stream& o = operands[std::size_t(from.index)];

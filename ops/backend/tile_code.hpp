@@ -17,6 +17,7 @@ struct ChainCall {
 };
 using ChainFn = void (*)(const ChainCall&);
 
+inline constexpr std::int64_t kTile = 512; ///< values of a tile; runs of less than half of it are taken several at a time
 inline constexpr int kMostInputs = 12, kMostResults = 4; ///< of an instruction
 
 struct TileCode {
@@ -51,7 +52,8 @@ struct TileCode {
     struct Store {
         int reg;
         Stream to;
-        bool late; ///< copied when the tile is done: it writes over an operand, or another store got the value directly
+        bool late; ///< copied when the tile is done: it writes over an operand, rows of it lie apart within a tile, or
+                   ///< another store got the value directly
     };
     struct Sum {
         Source of;
@@ -68,6 +70,8 @@ struct TileCode {
     std::int64_t row = 1, column = 1; ///< values that meet in one row sum; columns that sums leave
     int registers = 0;
 
+    /// Whether values of a tile lie one behind the other in what has a value for each of the space.
+    bool at_once(const Stream& s) const { return s.compact || run >= kTile / 2; }
     /// Of each register: how many operands of instructions it is; more than one where its value is stored or summed.
     std::vector<int> uses() const;
 };

@@ -11,7 +11,6 @@ namespace {
 
 using From = TileCode::From;
 
-constexpr std::int64_t kTile = 512;
 // Below about 20 microseconds of one core's work, waking a team costs more than it gives.
 constexpr std::int64_t kWorthATeam = 1 << 16;
 constexpr std::size_t kMostOperands = 160; // a group has at most 48 nodes of at most 3 operands
@@ -227,7 +226,7 @@ void TileGroup::tile(Worker& w, const Memory& memory, std::int64_t at, std::int6
         scalar[k] = o.scalar;
         if (int(k) == part.operand) operand[k] = part.at + (offset(o, at) - offset(o, part.from));
         else if (o.scalar) operand[k] = base;
-        else if (o.dense) operand[k] = base + offset(o, at), fetch_ahead(base, o, at + n);
+        else if (o.dense && code_.at_once(o)) operand[k] = base + offset(o, at), fetch_ahead(base, o, at + n);
         else if (code_.run >= kTile / 2)
             operand[k] = base + offset(o, at), scalar[k] = o.strides[code_.dims.size() - 1] == 0;
         else operand[k] = expanded(w, k, base, at, n);
@@ -257,7 +256,13 @@ void TileGroup::tile(Worker& w, const Memory& memory, std::int64_t at, std::int6
     if (!code_.row_sums.empty()) add_rows(w, memory, operand, at, n);
     if (!code_.column_sums.empty()) add_columns(w, operand, at, n);
     for (const TileCode::Store& s : code_.stores)
-        if (s.late) std::copy_n(w.results[std::size_t(s.reg)], n, target(s));
+        if (s.late) copy_late(s, w.results[std::size_t(s.reg)], memory.at(s.to.place), at, n);
+}
+
+void TileGroup::copy_late(const TileCode::Store& s, const float* from, float* base, std::int64_t at,
+                          std::int64_t n) const {
+    const std::int64_t run = code_.at_once(s.to) ? n : code_.run;
+    for (std::int64_t done = 0; done < n; done += run) std::copy_n(from + done, run, base + offset(s.to, at + done));
 }
 
 void TileGroup::add_rows(Worker& w, const Memory& memory, const float* const* operand, std::int64_t at,

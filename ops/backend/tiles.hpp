@@ -68,6 +68,7 @@ private:
     void expand(const float* base, const TileCode::Stream& o, std::int64_t at, std::int64_t n, float* to) const;
     std::int64_t offset(const TileCode::Stream& s, std::int64_t at) const;
     void fetch_ahead(const float* base, const TileCode::Stream& s, std::int64_t at) const;
+    void copy_late(const TileCode::Store& s, const float* from, float* base, std::int64_t at, std::int64_t n) const;
     void add_rows(Worker& w, const Memory& memory, const float* const* operand, std::int64_t at, std::int64_t n);
     void add_columns(Worker& w, const float* const* operand, std::int64_t at, std::int64_t n);
     void fold_columns(Worker& w, std::int64_t piece);

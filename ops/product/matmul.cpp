@@ -34,6 +34,10 @@ struct Matmul : WithoutTile, WithoutKernel {
         out->push(b[b.rank - (tb ? 2 : 1)]);
         return *out;
     }
+    static constexpr auto joined_by = "concat";
+    static bool stacks(core::Attributes a, std::span<const Dims> in) {
+        return in[0].rank == 2 && in[1].rank == 2 && a.flag("transpose_a") && !a.flag("transpose_b");
+    }
     // C = op(A) op(B): dA = G op(B)^T, dB = op(A)^T G, each transposed where its operand was. The sweep sums over axes
     // that were broadcast; where one B meets the rows of all A, the product does that.
     static void gradient(Adjoint& d) {

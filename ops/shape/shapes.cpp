@@ -132,6 +132,7 @@ struct Slice : WithoutTile {
     static KernelFn kernel() {
         return [](const KernelCall& c) { copy(c, c.in[0], c.out); };
     }
+    static core::AxisPart part(core::Attributes a, const Dims& in) { return {axis_of(a, in), a.integer("begin")}; }
     static std::vector<OpCase> cases() { return along_an_axis("begin", "end"); }
 };
 
@@ -171,6 +172,8 @@ struct Pad : WithoutTile {
     static KernelFn kernel() {
         return [](const KernelCall& c) { copy(c, c.in[0], c.out); };
     }
+    static constexpr auto joined_by = "concat";
+    static core::AxisPart surrounds(core::Attributes a, const Dims& out) { return {axis_of(a, out), a.integer("before")}; }
     static std::vector<OpCase> cases() { return along_an_axis("before", "after"); }
 };
 

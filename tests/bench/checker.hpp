@@ -49,10 +49,10 @@ private:
     using Runs = core::Runs;
     static constexpr int kNobody = -1;
 
-    /// What a unit reads: the value as it is named, and the one whose memory that is.
+    /// What a unit reads: the value as it is named, what a view of it shows, and the one whose memory that is.
     struct Read {
-        NodeId as, origin;
-        bool operator<(const Read& o) const { return std::tie(as, origin) < std::tie(o.as, o.origin); }
+        NodeId as, shown, origin;
+        bool operator<(const Read& o) const { return as < o.as; }
     };
 
     template <class... Args>
@@ -61,10 +61,23 @@ private:
     }
     bool given(NodeId id) const { return p_.runs(id) == Runs::tensor || p_.runs(id) == Runs::input; }
     bool known(NodeId id) const { return id >= 0 && std::size_t(id) < p_.nodes.size(); }
-    NodeId origin(NodeId id) const {
+    NodeId shown(NodeId id) const {
         while (p_.runs(id) == Runs::view) id = p_.node(id).inputs.at(0);
         return id;
     }
+    NodeId origin(NodeId id) const {
+        for (id = shown(id); p_.windows.contains(id);) id = shown(p_.windows.at(id).of);
+        return id;
+    }
+    bool is_part(NodeId id) const { return p_.windows.contains(id) && made_by_[id] == kNobody; }
+    /// What is joined of values that are made where they belong in it.
+    bool is_joined(NodeId id) const {
+        const core::ProgramNode& n = p_.node(id);
+        return n.op->joins && std::all_of(n.inputs.begin(), n.inputs.end(), [&](NodeId in) {
+                   return p_.dims(in).numel() == 0 || (p_.windows.contains(in) && p_.windows.at(in).of == id);
+               });
+    }
+    Read read_of(NodeId id) const { return {id, shown(id), origin(id)}; }
     static bool within(const Unit& u, NodeId id) {
         return std::find(u.nodes.begin(), u.nodes.end(), id) != u.nodes.end();
     }
@@ -75,7 +88,34 @@ private:
         if (l.row_stride == 0 || d.numel() == 0) return d.numel() * 4;
         return d.numel() / d[d.rank - 1] * l.row_stride * 4;
     }
-    Span bytes(NodeId id) const { return {p_.place(id).at, p_.place(id).at + size(id)}; }
+    Span bytes(NodeId id) const {
+        const core::Dims& d = p_.dims(id);
+        const std::int64_t gap = p_.windows.contains(id) && p_.layout(id).row_stride != 0
+                                     ? p_.layout(id).row_stride - d[d.rank - 1]
+                                     : 0; // behind the last row other values may lie
+        return {p_.place(id).at, p_.place(id).at + size(id) - 4 * gap};
+    }
+    /// The bytes of a window row by row, of anything else from its first to its last.
+    std::vector<Span> spans(NodeId id) const {
+        const std::int64_t apart = p_.layout(id).row_stride;
+        if (!p_.windows.contains(id) || apart == 0) return {bytes(id)};
+        std::vector<Span> out;
+        const std::int64_t width = p_.dims(id)[p_.dims(id).rank - 1], rows = p_.dims(id).numel() / width;
+        for (std::int64_t r = 0; r < rows; ++r)
+            out.push_back({p_.place(id).at + 4 * r * apart, p_.place(id).at + 4 * (r * apart + width)});
+        return out;
+    }
+    static bool overlap_any(const std::vector<Span>& a, const std::vector<Span>& b) {
+        for (const Span& x : a)
+            for (const Span& y : b)
+                if (overlap(x, y)) return true;
+        return false;
+    }
+    NodeId holder_other_than(const Slab& slab, NodeId lies, NodeId id) const {
+        for (const Span& s : spans(lies))
+            if (const NodeId other = slab.holder_other_than(s, id); other != id) return other;
+        return id;
+    }
 
     // The nodes by themselves: every operand comes before, places and layouts are ones there can be.
     void check_nodes() {
@@ -86,7 +126,7 @@ private:
             if (const std::int64_t apart = p_.layout(id).row_stride; apart != 0)
                 if (n.dims.rank < 1 || apart < n.dims[n.dims.rank - 1])
                     complain("node {}: rows {} apart are too near for {}", id, apart, n.dims.text());
-            if (n.op->runs == Runs::view && !(p_.place(id) == p_.place(origin(id))))
+            if (n.op->runs == Runs::view && !(p_.place(id) == p_.place(shown(id))))
                 complain("node {} is a view and does not lie where its value lies", id);
             if (n.op->runs == Runs::tensor &&
                 p_.layout(id).row_stride != p_.tensors.at(std::size_t(n.given)).row_stride)
@@ -95,8 +135,19 @@ private:
                 complain("node {} is tensor '{}' and lies elsewhere", id, n.scope);
             if (n.op->runs == Runs::input && !(p_.place(id) == core::Place{In::input, n.given}))
                 complain("node {} is input '{}' and lies elsewhere", id, n.scope);
-            if (p_.place(id).in == In::slab && size(id) > 0) check_place(fmt::format("node {}", id), bytes(id));
+            if (p_.place(id).in != In::slab || size(id) == 0) continue;
+            if (p_.windows.contains(id)) check_window(id);
+            else if (n.op->runs != Runs::view) check_place(fmt::format("node {}", id), bytes(id));
         }
+    }
+
+    // It lies where the op says, and within what it is a window of.
+    void check_window(NodeId id) {
+        const core::Window& w = p_.windows.at(id);
+        const Span all = bytes(w.of), mine = bytes(id);
+        if (mine.begin < all.begin || mine.end > all.end) complain("node {} lies outside node {}", id, w.of);
+        if (mine.begin != all.begin + 4 * w.offset) complain("node {} lies elsewhere in node {} than it says", id, w.of);
+        if (!p_.layout(w.of).plain()) complain("node {} is a window of node {}, whose rows lie apart", id, w.of);
     }
 
     void check_place(const std::string& what, Span s) {
@@ -133,7 +184,8 @@ private:
             for (NodeId in : p_.node(id).inputs) needed_[in] = 1;
             if (const int u = made_by_[id]; u != kNobody)
                 for (NodeId in : p_.units[std::size_t(u)].operands) needed_[in] = 1;
-            const bool may_be_written_in = p_.runs(id) == Runs::constant || p_.runs(id) == Runs::view || given(id);
+            const bool may_be_written_in = p_.runs(id) == Runs::constant || p_.runs(id) == Runs::view || given(id) ||
+                                           is_part(id) || is_joined(id);
             if (made_by_[id] == kNobody && !may_be_written_in)
                 complain("node {} ({}) is computed by no unit", id, p_.node(id).op->name);
         }
@@ -145,13 +197,13 @@ private:
         const bool streamed = unit.kind == Unit::Kind::streamed;
         if (streamed) check_streamed(u);
         if (unit.kind == Unit::Kind::claim || streamed) {
-            for (NodeId in : unit.operands) all.insert({in, origin(in)});
+            for (NodeId in : unit.operands) all.insert(read_of(in));
             check_claim(u, streamed ? unit.claim_side() : unit);
         }
         if (unit.kind != Unit::Kind::claim)
             for (NodeId id : streamed ? unit.group_side().nodes : unit.nodes)
                 for (NodeId in : p_.node(id).inputs)
-                    if (!within(unit, in)) all.insert({in, origin(in)});
+                    if (!within(unit, in)) all.insert(read_of(in));
         if (unit.kind == Unit::Kind::group || streamed) check_group(u, streamed ? unit.group_side() : unit);
         if (unit.kind == Unit::Kind::kernel) check_kernel(u);
         for (const Read& r : all) read(u, r);
@@ -218,7 +270,7 @@ private:
             const core::ProgramNode& n = p_.node(id);
             const bool row_sum = n.op->runs == Runs::row_sum;
             for (NodeId in : n.inputs) {
-                if (!within(unit, origin(in))) continue;
+                if (!within(unit, shown(in))) continue;
                 if (!before.count(in)) complain("unit {}: node {} reads node {} before it is there", u, id, in);
                 if (p_.runs(in) != Runs::elementwise) complain("unit {}: node {} reads the end of its group", u, id);
             }
@@ -251,9 +303,9 @@ private:
         ++found_.reads;
         const Unit& unit = p_.units[std::size_t(u)];
         const bool streamed = unit.kind == Unit::Kind::streamed, group = unit.kind == Unit::Kind::group || streamed;
-        const core::Layout& l = p_.layout(r.origin);
-        if (r.as != r.origin && !l.plain())
-            complain("unit {} sees node {} through a view, and its rows lie apart", u, r.origin);
+        const core::Layout& l = p_.layout(r.shown);
+        if (r.as != r.shown && !l.plain())
+            complain("unit {} sees node {} through a view, and its rows lie apart", u, r.shown);
         const bool packs = unit.kind == Unit::Kind::kernel && p_.runs(unit.nodes[0]) == Runs::pack;
         if (streamed && l.row_stride != 0 && !unit.takes_strides) complain("unit {} cannot take rows apart", u);
         const bool strides = group || packs || (unit.kind == Unit::Kind::claim && unit.takes_strides);
@@ -272,11 +324,12 @@ private:
                 complain("unit {} reads constant {}, which is nowhere in memory", u, r.origin);
             return;
         }
-        if (!done_[r.origin]) complain("unit {} reads node {}, which has not been computed", u, r.origin);
-        if (size(r.origin) == 0) return;
-        if (p_.place(r.origin).in != In::slab) complain("unit {} reads node {}, which has no place", u, r.origin);
-        else if (const NodeId other = slab_.holder_other_than(bytes(r.origin), r.origin); other != r.origin)
-            complain("unit {} reads node {}, and its place holds {}", u, r.origin, Slab::name(other));
+        if (made_by_[r.shown] != kNobody && !done_[r.shown])
+            complain("unit {} reads node {}, which has not been computed", u, r.shown);
+        if (size(r.shown) == 0) return;
+        if (p_.place(r.shown).in != In::slab) complain("unit {} reads node {}, which has no place", u, r.shown);
+        else if (const NodeId other = holder_other_than(slab_, r.shown, r.origin); other != r.origin)
+            complain("unit {} reads node {}, and its place holds {}", u, r.shown, Slab::name(other));
     }
 
     void write(int u, const std::set<Read>& all) {
@@ -286,8 +339,8 @@ private:
             const Span scratch{unit.scratch_at, unit.scratch_at + unit.scratch_bytes};
             check_place(fmt::format("the scratch of unit {}", u), scratch);
             for (const Read& r : all)
-                if (p_.place(r.origin).in == In::slab && overlap(scratch, bytes(r.origin)))
-                    complain("unit {}: its scratch lies over node {}, which it reads", u, r.origin);
+                if (p_.place(r.shown).in == In::slab && overlap(scratch, bytes(r.shown)))
+                    complain("unit {}: its scratch lies over node {}, which it reads", u, r.shown);
             fresh.put(scratch, Slab::kScratch);
         }
         for (NodeId id : unit.nodes) {
@@ -307,11 +360,12 @@ private:
             ++found_.values;
             check_written_layout(u, id);
             for (const Read& r : all)
-                if (p_.place(r.origin).in == In::slab && overlap(bytes(id), bytes(r.origin)) && !in_place(unit, id, r))
-                    complain("unit {}: node {} is written over node {}, which it reads", u, id, r.origin);
-            if (const NodeId other = fresh.holder_other_than(bytes(id), Slab::kNothing); other != Slab::kNothing)
+                if (p_.place(r.shown).in == In::slab && overlap_any(spans(id), spans(r.shown)) &&
+                    !in_place(unit, id, r) && !already_there(id, r))
+                    complain("unit {}: node {} is written over node {}, which it reads", u, id, r.shown);
+            if (const NodeId other = holder_other_than(fresh, id, Slab::kNothing); other != Slab::kNothing)
                 complain("unit {}: node {} is written over {}", u, id, Slab::name(other));
-            fresh.put(bytes(id), id);
+            for (const Span& s : spans(id)) fresh.put(s, origin(id));
         }
         slab_.put(fresh);
     }
@@ -326,11 +380,16 @@ private:
             complain("unit {} makes node {}, and cannot put its rows apart", u, id);
     }
 
+    // What joins others leaves those alone that were made where they belong.
+    bool already_there(NodeId id, const Read& r) const {
+        return p_.node(id).op->joins && p_.windows.contains(r.as) && p_.windows.at(r.as).of == id;
+    }
+
     // A tile is read and written back: the operand must be seen value by value, at that very place, by its own name.
     bool in_place(const Unit& unit, NodeId id, const Read& r) const {
-        return unit.kind == Unit::Kind::group && p_.runs(id) == Runs::elementwise && r.as == r.origin &&
-               p_.place(id) == p_.place(r.origin) && p_.dims(r.origin) == unit.space && p_.dims(id) == unit.space &&
-               p_.layout(id) == p_.layout(r.origin);
+        return unit.kind == Unit::Kind::group && p_.runs(id) == Runs::elementwise && r.as == r.shown &&
+               p_.place(id) == p_.place(r.shown) && p_.dims(r.shown) == unit.space && p_.dims(id) == unit.space &&
+               p_.layout(id) == p_.layout(r.shown);
     }
 
     void assign(int u, NodeId id) {
@@ -362,7 +421,7 @@ private:
                 complain("{} is tensor '{}', which was assigned", what, p_.node(from).scope);
             if (given(from) || size(from) == 0) continue;
             if (p_.place(from).in != In::slab) complain("{} has no place", what);
-            else if (!done_[from]) complain("{} is never computed", what);
+            else if (made_by_[from] != kNobody && !done_[from]) complain("{} is never computed", what);
             else if (const NodeId other = slab_.holder_other_than(bytes(from), from); other != from)
                 complain("{} is no longer there: its place holds {}", what, Slab::name(other));
         }

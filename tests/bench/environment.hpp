@@ -93,6 +93,7 @@ public:
     Fact query(const std::string& key) override {
         if (key == "latent") return latent_;
         if (key == "epochs") return std::int64_t(1);
+        if (key == "data.tokens") return tokens;
         if (key == "data.range") return std::vector<double>{0, 1};
         if (key == "data.shape") return data_.list();
         if (key == "outputs") return data_.numel() * part("likelihood").fact<std::int64_t>("channels");
@@ -123,6 +124,7 @@ public:
     }
 
     core::TensorStore store;
+    std::int64_t tokens = 0;
 
 private:
     Dims data_;

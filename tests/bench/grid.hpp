@@ -45,7 +45,7 @@ inline std::vector<core::Role> roles_of(const std::string& model) {
 using Fillers = std::function<std::vector<std::string>(const core::Role&)>;
 
 /// One choice for every role a model uses, out of those that may fill it. A decoder of the encoder's name stands beside
-/// it, where there is one and nothing else is asked for.
+/// it, where there is one that is not for tokens and nothing else is asked for.
 inline std::vector<std::vector<Chosen>> combinations(const std::string& model, const Fillers& fillers,
                                                      std::int64_t hidden = 8) {
     std::vector<std::vector<Chosen>> all{{small("model", model, "", hidden), small("optimizer", "adam", "", hidden)}};
@@ -63,7 +63,8 @@ inline std::vector<std::vector<Chosen>> combinations(const std::string& model, c
         std::string encoder;
         for (Chosen& c : parts) {
             if (c.kind == "encoder" && (c.role.empty() || c.role == "encoder")) encoder = c.name;
-            if (c.kind == "decoder" && c.name == "mlp" && std::count(decoders.begin(), decoders.end(), encoder))
+            if (c.kind == "decoder" && c.name == "mlp" && std::count(decoders.begin(), decoders.end(), encoder) &&
+                !make_part({"decoder", encoder})->fact<bool>("autoregressive"))
                 c = small("decoder", encoder, c.role, hidden);
         }
     }
@@ -131,7 +132,12 @@ inline const std::vector<Meaningless>& meaningless() {
          }},
         {"have no class",
          [](const Parts& p, const Dims&) { return is(p, "model", {"cvae"}) && is(p, "prior", {"vamp"}); }},
-        {"sequences", [](const Parts& p, const Dims& d) { return d.rank < 2 && is(p, "encoder", {"lstm"}); }},
+        {"asks an encoder",
+         [](const Parts& p, const Dims&) { return is(p, "model", {"draw"}) && is(p, "prior", {"vamp"}); }},
+        {"sequences", [](const Parts& p, const Dims& d) { return d.rank < 2 && is(p, "encoder", {"lstm", "gru"}); }},
+        {"reads tokens", [](const Parts& p, const Dims&) { return is(p, "encoder", {"transformer"}); }},
+        {"writes tokens",
+         [](const Parts& p, const Dims&) { return is(p, "decoder", {"gru", "lstm", "transformer"}); }},
         {"takes images",
          [](const Parts& p, const Dims& d) {
              return d.rank < 2 && (is(p, "encoder", {"conv", "residual"}) || is(p, "decoder", {"conv", "residual"}));

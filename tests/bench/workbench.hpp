@@ -64,7 +64,7 @@ public:
 
     core::Recording r;
     Workbench& bench;
-    Values values{{"temperature", {1}}};
+    Values values{{"temperature", {1}}, {"pick_temperature", {0}}, {"pick_most", {1e30}}, {"pick_share", {1}}};
 
 private:
     Frozen frozen(std::vector<core::NamedNode> outputs) const {

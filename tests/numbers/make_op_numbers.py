@@ -5,7 +5,7 @@ Run from the root of the source, with PyTorch (Debian: python3-torch):
 
     python3 tests/numbers/make_op_numbers.py > tests/golden/op_numbers.txt
 
-The file in the source was written by torch 1.13.0a0 (Debian's 1.13.1), in f64. A case is a line of CASES here and one
+The file in the source was written by torch 2.15.0, in f64; 1.13 (Debian) gives the same numbers. A case is a line of CASES here and one
 of the same name in the test: sizes of operands, and the function. Operand k holds 1.5 sin(0.7 + 1.9 k + 1.3 i); the
 gradients are those of the sum of cos(0.3 + 0.9 i) y_i.
 
@@ -52,6 +52,15 @@ def max_pool_pick(x, a, window, stride):
 def lstm(x, state, w_in, w_state, bias):
     h = state.shape[1] // 2
     return torch.cat(torch.lstm_cell(x, (state[:, :h], state[:, h:]), w_in.T, w_state.T, bias, 0 * bias), 1)
+
+
+def lstm_step(gates, state, w_state):
+    return lstm(gates, state, torch.eye(gates.shape[1]), w_state, torch.zeros(gates.shape[1]))
+
+
+def gru_step(gates, h, w_state, bias):
+    n = gates.shape[1]
+    return torch.gru_cell(gates, h, torch.eye(n), w_state.T, torch.zeros(n), bias)
 
 
 def positive(x):
@@ -189,6 +198,8 @@ CASES = {
     "instance_norm": ([(2, 3, 2, 2), (2,), (2,)],
                       lambda x, s, b: channels_last(F.instance_norm(channels_first(x), weight=s, bias=b, eps=1e-3))),
     "lstm_cell": ([(2, 3), (2, 4), (3, 8), (2, 8), (8,)], lstm),
+    "lstm_step": ([(2, 8), (2, 4), (2, 8)], lstm_step),
+    "gru_step": ([(2, 12), (2, 4), (4, 12), (12,)], gru_step),
 }
 
 

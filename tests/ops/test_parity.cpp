@@ -220,6 +220,8 @@ const Case kImages[] = {
     {"layer_norm", [](const Vars& x) { return layer_norm(x[0], x[1], x[2], 1e-3); }},
     {"group_norm", [](const Vars& x) { return group_norm(x[0], x[1], x[2], 2, 1e-3); }},
     {"instance_norm", [](const Vars& x) { return instance_norm(x[0], x[1], x[2], 1e-3); }},
+    {"lstm_step", [](const Vars& x) { return lstm_step(x[0], x[1], x[2]); }},
+    {"gru_step", [](const Vars& x) { return gru_step(x[0], x[1], x[2], x[3]); }},
     {"lstm_cell", [](const Vars& x) { return lstm_cell(x[0], x[1], x[2], x[3], x[4]); }},
 };
 std::vector<Case> cases() {

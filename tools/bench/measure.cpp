@@ -1,6 +1,7 @@
 #include "tools/bench/measure.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/base/error.hpp"
 #include "core/base/machine.hpp"
@@ -17,12 +18,14 @@ core::Registry& with_default_places(core::Registry& r) {
     return r;
 }
 
-/// Uniform in [0, 1), by a linear congruence: good enough for data, and no part of the time to the first step.
-void fill(std::vector<float>& x) {
+/// Uniform in [0, 1), or whole rows of tokens, by a linear congruence: good enough for data, and no part of the time to the first step.
+void fill(std::vector<float>& x, std::int64_t tokens) {
+    constexpr std::int64_t kFirst = 2; // tokens before are the end of a sequence and the unknown one
     std::uint64_t state = 1;
     for (float& v : x) {
         state = 6364136223846793005u * state + 1442695040888963407u;
         v = float(state >> 40) * 0x1p-24f;
+        if (tokens > 0) v = std::floor(v * float(tokens - kFirst)) + float(kFirst);
     }
 }
 
@@ -30,6 +33,7 @@ core::SessionSettings settings_of(const Net& net) {
     core::SessionSettings s;
     s.latent = net.latent;
     for (std::int64_t d : net.data) s.data.push(d);
+    s.tokens = net.tokens;
     s.steps_per_epoch = 1 << 20;
     return s;
 }
@@ -65,7 +69,7 @@ Bench::Bench(const Workload& workload, core::Backend& backend)
     const double began = core::seconds_now();
     session_.prepare(rows_);
     freeze_seconds_ = core::seconds_now() - began;
-    fill(x_);
+    fill(x_, workload.net->tokens);
 }
 
 const float* Bench::batch(std::int64_t n) const { return x_.data() + n % kBatches * rows_ * values_; }

@@ -63,6 +63,21 @@ Net residual() {
              {"likelihood", "gaussian", {text("variance", "fixed")}}}};
 }
 
+/// DRAW without attention, ten steps (ericjang/draw).
+Net draw() {
+    return {"draw", "784; DRAW of 10 steps without attention, LSTMs of 256", {784}, 10, {{"model", "draw"}}};
+}
+
+/// Bowman et al. 2016: GRUs of 256 over 30 tokens.
+Net sentence(const char* name, std::int64_t tokens) {
+    return {name,
+            "30 tokens; embedding 128, GRU 256 both ways, softmax over the tokens",
+            {30},
+            32,
+            {{"encoder", "gru"}, {"decoder", "gru"}, {"likelihood", "tokens", {number("classes", tokens)}}},
+            tokens};
+}
+
 // What every workload has that says nothing else.
 const std::vector<RoleChoice> kCommon{{"model", "vae"},
                                       {"encoder", "mlp"},
@@ -74,12 +89,20 @@ const std::vector<RoleChoice> kCommon{{"model", "vae"},
 
 } // namespace
 
+std::int64_t Net::values() const {
+    std::int64_t n = 1;
+    for (std::int64_t d : data) n *= d;
+    return n;
+}
+
 const std::vector<Workload>& workloads() {
     static const Net w1 = mlp("mlp_vae", "784-400-20-400-784", {400}, 20),
                      w2 = mlp("deep_mlp_vae", "784-512-512-32-512-512-784", {512, 512}, 32), w3 = conv(),
-                     w4 = deep_conv(), w8 = residual();
+                     w4 = deep_conv(), w5 = draw(), w6 = sentence("sentence_vae", 100),
+                     wide = sentence("sentence_vae_10k", 10000), w8 = residual();
     static const std::vector<Workload> all{{"W1a", &w1, 128}, {"W1b", &w1, 1024}, {"W2a", &w2, 128}, {"W2b", &w2, 1024},
-                                           {"W3", &w3, 128},  {"W4", &w4, 64},    {"W8", &w8, 64}};
+                                           {"W3", &w3, 128},  {"W4", &w4, 64},    {"W5", &w5, 100},   {"W6a", &w6, 64},  {"W6b", &wide, 64},
+                                           {"W8", &w8, 64}};
     return all;
 }
 

@@ -21,10 +21,11 @@ struct RoleChoice {
 /// A model with all its parts, and the rows it takes.
 struct Net {
     std::string name, about;
-    std::vector<std::int64_t> data; ///< height, width, channels
+    std::vector<std::int64_t> data; ///< height, width, channels; steps of a sequence
     std::int64_t latent;
-    std::vector<RoleChoice> parts; ///< what differs from kCommon in workload.cpp: encoder, decoder, likelihood
-    std::int64_t values() const { return data[0] * data[1] * data[2]; }
+    std::vector<RoleChoice> parts; ///< what differs from kCommon in workload.cpp
+    std::int64_t tokens = 0;       ///< that the data are numbers of; 0: they are none
+    std::int64_t values() const;
 };
 
 struct Workload {

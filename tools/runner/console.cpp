@@ -40,6 +40,7 @@ std::string json_of(const core::EpochSummary& s, const core::Session& session, s
     for (std::size_t i = 0; i < session.terms().size(); ++i) train[session.terms()[i].name] = s.terms.at(i);
     if (s.test.rows > 0) {
         test = {{"loss", s.test.loss}, {"squared_error", s.test.squared_error}, {"active_latents", s.test.active}};
+        if (s.test.perplexity) test["perplexity"] = *s.test.perplexity;
         for (const core::EvaluatedTerm& t : s.test.terms) test[t.name] = t.value;
     }
     return nlohmann::ordered_json{{"epoch", s.epoch},     {"epochs", epochs},
@@ -95,8 +96,9 @@ void Console::epoch(const core::EpochSummary& s) {
     std::string line = fmt::format("epoch {}/{}  train loss {:.3f}", s.epoch, epochs_, s.loss);
     if (s.test.rows > 0) {
         line += terms_text(s.test);
-        line += fmt::format("  sq.err {:.3f} (z mean)  active {}/{}", s.test.squared_error, s.test.active,
-                            s.test.code_variance.size());
+        line += s.test.perplexity ? fmt::format("  perplexity {:.3f}", *s.test.perplexity)
+                                  : fmt::format("  sq.err {:.3f} (z mean)", s.test.squared_error);
+        line += fmt::format("  active {}/{}", s.test.active, s.test.code_variance.size());
     }
     line += fmt::format("  {:.0f} rows/s  {}", s.rows_per_second, duration(core::seconds_now() - began_));
     if (s.data_wait >= kWorthTelling) line += fmt::format("  waited for data {:.0f} %", 100 * s.data_wait);

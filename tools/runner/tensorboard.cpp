@@ -171,7 +171,8 @@ void TensorBoard::epoch(const core::EpochSummary& s) {
         file_->scalar(step_, "test/loss", s.test.loss);
         for (const core::EvaluatedTerm& t : s.test.terms) file_->scalar(step_, "test/" + t.name, t.value);
         if (const auto bound = s.test.negative_elbo()) file_->scalar(step_, "test/negative_elbo", *bound);
-        file_->scalar(step_, "test/squared_error", s.test.squared_error);
+        if (s.test.perplexity) file_->scalar(step_, "test/perplexity", *s.test.perplexity);
+        else file_->scalar(step_, "test/squared_error", s.test.squared_error);
         file_->scalar(step_, "test/active_latents", s.test.active);
     }
     file_->scalar(step_, "speed/rows_per_second", s.rows_per_second);

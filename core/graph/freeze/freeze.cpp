@@ -14,6 +14,7 @@ std::shared_ptr<const Program> freeze(const Tape& tape, const FreezeRequest& req
     if (request.fuse) freezing::stream(*program);
     freezing::schedule(*program);
     freezing::choose_layouts(backend, *program);
+    if (request.fuse) freezing::open_windows(*program);
     freezing::plan(*program);
     return program;
 }
@@ -77,8 +78,25 @@ PerNode<int> unit_of(const Program& program) {
 }
 
 NodeId source(const Program& program, NodeId id) {
-    while (program.runs(id) == Runs::view) id = program.node(id).inputs[0];
-    return id;
+    for (;;) {
+        if (program.runs(id) == Runs::view) id = program.node(id).inputs[0];
+        else if (const auto window = program.windows.find(id); window != program.windows.end()) id = window->second.of;
+        else return id;
+    }
+}
+
+std::int64_t offset_in_source(const Program& program, NodeId id) {
+    std::int64_t offset = 0;
+    for (;;) {
+        if (program.runs(id) == Runs::view) {
+            id = program.node(id).inputs[0];
+        } else if (const auto window = program.windows.find(id); window != program.windows.end()) {
+            offset += window->second.offset;
+            id = window->second.of;
+        } else {
+            return offset;
+        }
+    }
 }
 
 SummedAxes summed_axes(const Program& program, NodeId sum) {

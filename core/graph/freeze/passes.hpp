@@ -44,6 +44,8 @@ private:
 /// Pruning and simplification: from the tape's nodes to the few that matter. Composites that the backend does not keep
 /// are written out.
 void simplify(const Tape& tape, const FreezeRequest& request, const Backend* backend, Program& program);
+/// Makes one product, or one joined value, of sums that unrolled loops leave.
+void join_sums(const OpTable& ops, Program& program);
 /// Asks the backend what it takes; claimed units are made, and packs put before what wants another layout.
 void claim(const Backend* backend, bool fuse, Program& program);
 /// Everything else becomes units: elementwise nodes grouped, other nodes alone.
@@ -54,6 +56,8 @@ void stream(Program& program);
 void schedule(Program& program);
 /// Rows of matrices in the slab are put as far apart as the backend likes, where all their units can follow.
 void choose_layouts(const Backend* backend, Program& program);
+/// Parts are read where the whole lies, and joined values made where they belong.
+void open_windows(Program& program);
 /// Gives every value that crosses units its place.
 void plan(Program& program);
 

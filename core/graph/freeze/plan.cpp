@@ -122,7 +122,7 @@ private:
         for (const auto& o : p_.outputs) last_[behind(o.node)] = end;
         if (p_.guard >= 0) last_[behind(p_.guard)] = end;
         for (NodeId id = 0; std::size_t(id) < p_.nodes.size(); ++id)
-            if (p_.runs(id) == Runs::view) viewed_[behind(p_.node(id).inputs[0])] = 1;
+            if (p_.runs(id) == Runs::view || p_.windows.contains(id)) viewed_[behind(id)] = 1;
     }
 
     static std::int64_t aligned(std::int64_t bytes) { return (bytes + kAlign - 1) / kAlign * kAlign; }
@@ -137,7 +137,11 @@ private:
         scratch_.push_back(unit.scratch_bytes > 0 ? new_block(aligned(unit.scratch_bytes), u, u) : -1);
         std::vector<int> taken;
         for (NodeId id : unit.nodes) {
-            if (p_.runs(id) == Runs::assign || last_[id] < 0) continue; // the second: never leaves its unit
+            if (p_.windows.contains(id)) {
+                give_whole(u, behind(id));
+                continue;
+            }
+            if (p_.runs(id) == Runs::assign || last_[id] < 0 || block_of_[id] >= 0) continue; // last: never leaves
             if (unit.kind == Unit::Kind::claim && id != unit.nodes.back()) continue;
             const std::int64_t bytes = aligned(p_.layout(id).bytes(p_.dims(id)));
             if (bytes == 0) continue;
@@ -150,6 +154,11 @@ private:
             }
             block_of_[id] = reuse;
         }
+    }
+
+    // What values are joined to has its place as soon as the first of them is made.
+    void give_whole(int u, NodeId id) {
+        if (block_of_[id] < 0) block_of_[id] = new_block(aligned(p_.layout(id).bytes(p_.dims(id))), u, last_[id]);
     }
 
     // Within a group, an operand of the same size and layout that nobody reads later, neither elsewhere nor through a
@@ -185,7 +194,7 @@ private:
         if (n.op->runs == Runs::tensor) return {Place::In::tensor, n.given};
         if (n.op->runs == Runs::input) return {Place::In::input, n.given};
         const int block = block_of_[from];
-        if (block >= 0) return {Place::In::slab, blocks_[std::size_t(block)].offset};
+        if (block >= 0) return {Place::In::slab, blocks_[std::size_t(block)].offset + 4 * offset_in_source(p_, id)};
         if (n.op->runs == Runs::constant && unit_[from] < 0) return {Place::In::immediate, 0};
         return {};
     }

@@ -30,6 +30,10 @@ public:
                                   tape_.dims(a.target),
                                   tape_.where(a.value),
                                   tape_.scope(a.value)});
+        if (request_.fuse) {
+            drop_unused(); // so that only what is needed counts as a reader
+            join_sums(tape_.ops(), out_);
+        }
         drop_unused();
         for (auto& n : out_.nodes) {
             auto* list = n.op->runs == Runs::tensor  ? &out_.tensors

@@ -33,6 +33,14 @@ inline void must_match(const Posterior& posterior, const Prior& prior) {
                                     "': choose a pair of one space");
 }
 
+/// Raw values of x given z: of a decoder that draws value by value, each given those before it.
+inline Var raw_of(Var x, Var z) { return the<Decoder>(x).raw_given(z, flatten(x)); }
+/// What codes become: the likelihood's mean, or what a decoder draws that goes value by value.
+inline Var decoded(Var z) {
+    auto decoder = the<Decoder>(z);
+    return decoder.autoregressive() ? decoder.drawn(z) : the<Likelihood>(z).mean(decoder.raw(z));
+}
+
 /// q: the posterior's parameters. raw: what the decoder gives for z.
 inline Bound bound(Var x, const Vars& q, Var z, Var raw) {
     auto posterior = the<Posterior>(x);

@@ -26,6 +26,9 @@ inline std::pair<double, double> data_range(In like) {
     const auto r = detail::query<std::vector<double>>("data.range", like);
     return {r.at(0), r.at(1)};
 }
+/// How many tokens the values of x are numbers of; 0 where they are no tokens. Token 0 ends a sequence and fills the rest
+/// of its row.
+inline std::int64_t tokens(In like) { return detail::query<std::int64_t>("data.tokens", like); }
 /// Epochs the run is asked to train.
 inline std::int64_t epochs(In like) { return detail::query<std::int64_t>("epochs", like); }
 
@@ -74,10 +77,20 @@ struct Encoder : Component {
 struct Decoder : Component {
     static constexpr const char* kind = "decoder";
     virtual Var raw(Var z) const { return ask("raw", z); }
+    /// True where each value of x is drawn after those before it: then p(x|z) needs x, by `raw_given`, and `raw` is of
+    /// what the decoder draws itself.
+    virtual bool autoregressive() const { return is_far() && told<bool>("autoregressive"); }
+    /// Raw values of each value of x, [B, D], given z and the values before it.
+    virtual Var raw_given(Var z, Var x) const { return is_far() ? ask("raw_given", z, x) : raw(z); }
+    /// x given z, [B, D], by one that is autoregressive: value by value, as the likelihood's `pick` chooses each.
+    virtual Var drawn(Var z) const { return ask("drawn", z); }
     template <class T>
     static std::vector<detail::Method> methods() {
-        return {ELBO_METHOD(Decoder, raw, "[B, ...] -> [B, O]")};
+        return {ELBO_METHOD(Decoder, raw, "[B, ...] -> [B, O]"),
+                ELBO_DEFAULTED(Decoder, raw_given, "[B, ...], [B, D] -> [B, O]"),
+                ELBO_OPTIONAL(Decoder, drawn, "[B, ...] -> [B, D]")};
     }
+    static std::vector<detail::FactRow> facts() { return {ELBO_FACT(Decoder, autoregressive)}; }
 };
 
 /// q(z|x). Its parameters are any number of tensors [B, ...]. Densities sum over the last axis of z and broadcast over
@@ -155,14 +168,20 @@ struct Likelihood : Component {
     virtual Var nll(Var raw, Var x) const { return ask("nll", raw, x); }
     virtual Var mean(Var raw) const { return ask("mean", raw); }
     virtual Var sample(Var raw) const { return ask("sample", raw); }
+    /// One value for each row of raw values of a single one, [N, channels] -> [N, 1]: what a decoder that draws value
+    /// by value goes on from.
+    virtual Var pick(Var raw) const { return is_far() ? ask("pick", raw) : sample(raw); }
+    /// Whether raw is [B, D, channels], value by value, where others have one channel after the other.
+    virtual bool by_value() const { return is_far() && told<bool>("by_value"); }
     template <class T>
     static std::vector<detail::Method> methods() {
         return {ELBO_METHOD(Likelihood, nll, "[B, O], [B, D] -> [B]"),
-                ELBO_METHOD(Likelihood, mean, "[B, O] -> [B, D]"), ELBO_METHOD(Likelihood, sample, "[B, O] -> [B, D]")};
+                ELBO_METHOD(Likelihood, mean, "[B, O] -> [B, D]"), ELBO_METHOD(Likelihood, sample, "[B, O] -> [B, D]"),
+                ELBO_DEFAULTED(Likelihood, pick, "[N, C] -> [N, 1]")};
     }
     static std::vector<detail::FactRow> facts() {
         return {ELBO_FACT(Likelihood, channels), ELBO_FACT(Likelihood, support), ELBO_FACT(Likelihood, density),
-                ELBO_FACT(Likelihood, discrete)};
+                ELBO_FACT(Likelihood, discrete), ELBO_FACT(Likelihood, by_value)};
     }
 };
 
@@ -177,6 +196,8 @@ struct Model : Component {
     virtual Var reconstruct(Var x) const { return ask("reconstruct", x); }
     /// New examples, [n, D]; `like` is [n, L]. A model without it has nothing to sample from.
     virtual Var sample(Var like) const { return ask("sample", like); }
+    /// New examples as they come about, of a model that makes them step by step: the expected x after each, [n, D].
+    virtual Vars stages(Var like) const { return ask<Vars>("stages", like); }
     /// Codes -> expected x, [n, D]: what codes that were not drawn from the prior become.
     virtual Var decode(Var z) const { return ask("decode", z); }
     /// log p(x, z) - log q(z|x) for one z drawn from q, [B]: the mean of its exponential over draws is p(x).
@@ -189,6 +210,7 @@ struct Model : Component {
                 ELBO_METHOD(Model, encode, "[B, X...] -> [B, L]"),
                 ELBO_METHOD(Model, reconstruct, "[B, X...] -> [B, D]"),
                 ELBO_OPTIONAL(Model, sample, "[B, L] -> [B, D]"),
+                ELBO_OPTIONAL(Model, stages, "[B, L] -> [B, D]*"),
                 ELBO_OPTIONAL(Model, decode, "[B, L] -> [B, D]"),
                 ELBO_OPTIONAL(Model, log_weight, "[B, X...] -> [B]"),
                 ELBO_DEFAULTED(Model, score, "[B, X...] -> [B]")};

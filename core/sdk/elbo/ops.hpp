@@ -310,6 +310,12 @@ inline Var steps_per_epoch(In like) { return detail::run_input("steps_per_epoch"
 inline Var last_loss(In like) { return detail::run_input("last_loss", like); }
 /// What a prior multiplies the deviations of its draws by; 1 unless whoever samples asks for another. A scalar.
 inline Var temperature(In like) { return detail::run_input("temperature", like); }
+/// Where a value is picked after others: what logits are divided by before it is drawn; 0 for the most likely. A scalar.
+inline Var pick_temperature(In like) { return detail::run_input("pick_temperature", like); }
+/// How many of the most likely values may be picked; infinite for all. A scalar.
+inline Var pick_most(In like) { return detail::run_input("pick_most", like); }
+/// The smallest set of most likely values with that share of the probability may be picked; 1 for all. A scalar.
+inline Var pick_share(In like) { return detail::run_input("pick_share", like); }
 
 /// d scalar / d each of `wrt`, appended to the same recording; can be differentiated again.
 inline std::vector<Var> gradient(In scalar, const std::vector<Var>& wrt) {

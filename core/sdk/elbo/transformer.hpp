@@ -7,9 +7,9 @@
 
 namespace elbo {
 
-/// x [B, T, width] -> the same: every token sees all others, through `heads` views of it. Weights are named
-/// `name`.query and so on.
-inline Var self_attention(Var x, std::int64_t heads, const std::string& name) {
+/// x [B, T, width] -> the same: every token sees all others, or with `causal` itself and those before it, through
+/// `heads` views of it. Weights are named `name`.query and so on.
+inline Var self_attention(Var x, std::int64_t heads, const std::string& name, bool causal = false) {
     const Shape s = shape(x);
     if (s[2] % heads != 0)
         throw std::invalid_argument(name + ": a width of " + std::to_string(s[2]) + " does not divide into " +
@@ -20,7 +20,9 @@ inline Var self_attention(Var x, std::int64_t heads, const std::string& name) {
         return transpose(reshape(h, {s[0], s[1], heads, each}), {0, 2, 1, 3});
     };
     Var query = view("query"), key = view("key"), value = view("value");
-    Var weights = softmax(matmul(query, key, false, true) * (1 / std::sqrt(double(each))));
+    Var odds = matmul(query, key, false, true) * (1 / std::sqrt(double(each)));
+    if (causal) odds = where(lower_triangle(x, s[1]), odds, -1e9);
+    Var weights = softmax(odds);
     Var seen = reshape(transpose(matmul(weights, value), {0, 2, 1, 3}), s);
     return linear(seen, s[2], name + ".output", Init::glorot());
 }
@@ -39,11 +41,11 @@ struct Transformer {
         if (width % heads != 0) throw std::invalid_argument("heads must divide width");
     }
 
-    /// x [B, T, width] -> the same.
-    Var operator()(Var x) const {
+    /// x [B, T, width] -> the same; with `causal` no token sees those behind it.
+    Var operator()(Var x, bool causal = false) const {
         for (std::int64_t i = 0; i < depth; ++i) {
             const std::string name = "block" + std::to_string(i);
-            x = x + elbo::dropout(self_attention(layer_normalised(x, name + ".norm_a"), heads, name + ".attention"),
+            x = x + elbo::dropout(self_attention(layer_normalised(x, name + ".norm_a"), heads, name + ".attention", causal),
                                   dropout);
             Var h = gelu(linear(layer_normalised(x, name + ".norm_b"), 4 * width, name + ".wide", Init::glorot()));
             x = x + elbo::dropout(linear(h, width, name + ".narrow", Init::glorot()), dropout);

@@ -83,7 +83,8 @@ std::string figures(const Subject& s) {
     for (const core::EvaluatedTerm& t : e.terms)
         rows.emplace_back(t.name, fmt::format("{:.3f}{}{}", t.value, unit, t.estimated ? ", an estimate" : ""));
     rows.emplace_back("loss", fmt::format("{:.3f}{}", e.loss, unit));
-    rows.emplace_back("squared error", fmt::format("{:.4g} per row, from the mean code", e.squared_error));
+    if (e.perplexity) rows.emplace_back("perplexity", fmt::format("{:.4g} per token", *e.perplexity));
+    else rows.emplace_back("squared error", fmt::format("{:.4g} per row, from the mean code", e.squared_error));
     rows.emplace_back("active latents", fmt::format("{} of {}", e.active, e.code_variance.size()));
     if (!e.odd.empty()) rows.emplace_back("rows without a finite loss", std::to_string(e.odd.size()));
     return section(

@@ -52,6 +52,7 @@ Json json_of(const OpenRun& open, const core::Evaluation& e, std::optional<doubl
             {"per_latent", latents},
             {"loss", e.loss},
             {"squared_error", e.squared_error},
+            {"perplexity", e.perplexity ? Json(*e.perplexity) : Json(nullptr)},
             {"active_latents", e.active},
             {"latents", e.code_variance.size()},
             {"z",
@@ -74,7 +75,8 @@ std::string text_of(const core::Evaluation& e, std::optional<double> nll, const 
                               : fmt::format("{:<15} {:.4f} per row, in {}, z sampled{}\n", t.name, t.value, unit,
                                             t.estimated ? ", an estimate" : "");
     out += fmt::format("loss            {:.4f} per row, z sampled\n", e.loss);
-    out += fmt::format("squared error   {:.4f} per row, z the mean\n", e.squared_error);
+    if (e.perplexity) out += fmt::format("perplexity      {:.4f} per token, z sampled\n", *e.perplexity);
+    else out += fmt::format("squared error   {:.4f} per row, z the mean\n", e.squared_error);
     out += fmt::format("active latents  {} of {}\n", e.active, e.code_variance.size());
     return out;
 }

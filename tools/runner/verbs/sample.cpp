@@ -41,6 +41,30 @@ void set_temperature(const Arguments& arguments, core::Session& session, std::in
         core::tell("note: --temperature has no effect: the prior's draws have no deviation that it could change");
 }
 
+// How tokens, or pixels, are picked that are drawn one after the other.
+void set_picking(const Arguments& arguments, core::Session& session, std::int64_t count) {
+    core::Picking picking{.temperature = 1};
+    bool asked = false;
+    auto number = [&](const char* flag, float& to, auto fits, const char* what) {
+        const auto text = arguments.value(flag);
+        if (!text) return;
+        asked = true;
+        const auto v = core::parse_number<double>(*text);
+        if (!v || !std::isfinite(*v) || !fits(*v))
+            throw Error(Exit::usage, fmt::format("--{}: '{}' is not {}", flag, *text, what));
+        to = float(*v);
+    };
+    number("pick-temperature", picking.temperature, [](double v) { return v >= 0; }, "0 or a number above it");
+    number("top-k", picking.most, [](double v) { return v >= 1 && v == std::floor(v); }, "1, 2, 3, ...");
+    number("top-p", picking.share, [](double v) { return v > 0 && v <= 1; }, "a share above 0 and up to 1");
+    session.set_picking(picking);
+    if (!asked) return;
+    const std::string purpose = session.can("sample") ? "sample" : "decode";
+    const auto& inputs = session.program(purpose, std::min(count, kSamplesAtOnce))->inputs;
+    if (std::none_of(inputs.begin(), inputs.end(), [](const auto& in) { return in.name == "pick_temperature"; }))
+        core::tell("note: --pick-temperature, --top-k and --top-p have no effect: nothing is drawn value by value");
+}
+
 int sample(const Arguments& arguments, core::Registry& registry) {
     const OpenRun open = open_run(arguments, registry);
     if (!can_sample(open.session()))
@@ -52,6 +76,7 @@ int sample(const Arguments& arguments, core::Registry& registry) {
     const auto seed = std::uint64_t(arguments.number("seed", 0).value_or(1));
     const auto label = arguments.number("label", 0);
     set_temperature(arguments, open.session(), count);
+    set_picking(arguments, open.session(), count);
     if (auto text = TokenText::wanted(arguments, open)) {
         samples_of(open.session(), open.rows(), count, seed, label, [&](auto batch) { text->add_rows(batch); });
         text->finish();
@@ -80,6 +105,11 @@ const VerbEntry entry(
                {"temperature", "T",
                 "times the deviations of the prior's draws: below 1 they are more alike (default: "
                 "1)"},
+               {"pick-temperature", "T",
+                "what logits are divided by where tokens or pixels are picked one after the other; 0: the most likely "
+                "(default: 1)"},
+               {"top-k", "K", "pick from the K most likely (default: all)"},
+               {"top-p", "P", "pick from the fewest that have the probability P together (default: 1)"},
                out_flag("PNG, npy or csv (default: RUN/pictures/samples.png); of tokens txt, npy or csv "
                         "(default: lines of text, printed)"),
                kThreads},
