@@ -4,8 +4,8 @@
 using namespace elbo;
 
 /// DRAW (Gregor et al. 2015): in each of T steps an LSTM reads x and what the canvas still lacks, a code is drawn, and
-/// another LSTM adds to the canvas. Minimises -log p(x | canvas_T) + sum_t KL_t. With attention both go through grids of
-/// Gaussian filters that the second LSTM moves. L is the size of the code of one step.
+/// another LSTM adds to the canvas. Minimises -log p(x | canvas_T) + sum_t KL_t. With attention both go through grids
+/// of Gaussian filters that the second LSTM moves. L is the size of the code of one step.
 struct Draw : Model {
     std::int64_t steps = 10, width = 256, read = 0, write = 0;
     void parameters(auto& p) {
@@ -53,8 +53,9 @@ private:
 
     static void must_stand_alone(Var like) {
         if (the<Prior>(like).encodes())
-            throw std::invalid_argument("the prior asks an encoder for codes of inputs of its own, and DRAW has none: "
-                                        "use 'standard_normal'");
+            throw std::invalid_argument(
+                "the prior asks an encoder for codes of inputs of its own, and DRAW has none: "
+                "use 'standard_normal'");
     }
 
     Pass pass(Var x, bool draws) const {

@@ -203,12 +203,13 @@ struct Op {
                           const Dims& out) = nullptr; ///< of an operand that is one number
     /// A plainer op that gives the same when the first operand is that number; "" when there is none.
     std::string_view (*same_as)(std::optional<double> first) = nullptr;
-    AxisPart (*part)(Attributes, const Dims& in) = nullptr;       ///< gives that part of its operand
-    AxisPart (*surrounds)(Attributes, const Dims& out) = nullptr; ///< its operand is that part of what it gives, the rest 0
-    int (*joins)(Attributes, const Dims& out) = nullptr;      ///< its operands lie one behind the other along that axis
+    AxisPart (*part)(Attributes, const Dims& in) = nullptr; ///< gives that part of its operand
+    AxisPart (*surrounds)(Attributes,
+                          const Dims& out) = nullptr;    ///< its operand is that part of what it gives, the rest 0
+    int (*joins)(Attributes, const Dims& out) = nullptr; ///< its operands lie one behind the other along that axis
     /// A sum of several is one, of their operands joined along the first axes.
     bool (*stacks)(Attributes, std::span<const Dims> in) = nullptr;
-    std::string_view joined_by{}; ///< the op that joins, of one that surrounds or stacks
+    std::string_view joined_by{};         ///< the op that joins, of one that surrounds or stacks
     unsigned linear = 0;                  ///< bit k: linear in operand k, so that a sum may move inside
     bool product = false;                 ///< a * b: an op with `onto_product` may take it in
     std::array<TileFn, 2> onto_product{}; ///< this op with its first, or second, operand a product, in one pass

@@ -36,7 +36,8 @@ inline constexpr RunInput kRunInputs[] = {
     {"steps_per_epoch", "steps of one epoch"},
     {"last_loss", "the loss after the last whole epoch, of the test rows where there are any; infinite before"},
     {"temperature", "what the deviations of draws from a prior are multiplied by; 1 unless someone asks for another"},
-    {"pick_temperature", "what logits are divided by where a value is picked after others; 0, unless someone samples: the most likely one"},
+    {"pick_temperature",
+     "what logits are divided by where a value is picked after others; 0, unless someone samples: the most likely one"},
     {"pick_most", "how many of the most likely values are picked from; infinite for all"},
     {"pick_share", "the smallest set of values with that probability is picked from; 1 for all"},
 };

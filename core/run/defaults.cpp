@@ -46,7 +46,8 @@ std::vector<GivenSetting> defaults_for(const Rows& rows, const RunConfig& config
         const bool ours = uses_likelihood && !is_given(given, "likelihood");
         if (ours) choose("likelihood", "tokens");
         for (const char* role : {"encoder", "decoder"})
-            if (std::any_of(config.parts.begin(), config.parts.end(), [&](const PartChoice& p) { return p.role == role; }))
+            if (std::any_of(config.parts.begin(), config.parts.end(),
+                            [&](const PartChoice& p) { return p.role == role; }))
                 choose(role, "gru");
         if (uses_likelihood && (ours || takes(config.part("likelihood"), "classes")))
             choose("likelihood.classes", std::to_string(std::int64_t(rows.x().high) + 1));

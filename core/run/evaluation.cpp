@@ -84,12 +84,14 @@ public:
 
     void finish() {
         e_.loss /= rows_;
-        e_.squared_error = session_.settings().tokens > 0 ? std::numeric_limits<double>::quiet_NaN() : e_.squared_error / rows_;
+        e_.squared_error =
+            session_.settings().tokens > 0 ? std::numeric_limits<double>::quiet_NaN() : e_.squared_error / rows_;
         for (EvaluatedTerm& t : e_.terms) {
             t.value /= rows_;
             for (double& v : t.latents) v /= rows_;
         }
-        if (const auto bound = e_.negative_elbo(); bound && tokens_ > 0) e_.perplexity = std::exp(*bound * rows_ / tokens_);
+        if (const auto bound = e_.negative_elbo(); bound && tokens_ > 0)
+            e_.perplexity = std::exp(*bound * rows_ / tokens_);
         e_.code_variance = spread_.variance();
         e_.active = spread_.active();
     }

@@ -230,14 +230,10 @@ std::unique_ptr<Session::Ready> Session::bind(std::shared_ptr<const Program> pro
         ready->tensors.push_back(tensor_for(t.name, ready->program->purpose).data.get());
     ready->bound = backend_.bind(ready->program, ready->tensors);
     ready->steps_per_epoch = float(settings_.steps_per_epoch);
-    const std::map<std::string, const float*> scalars{{"step", &ready->step},
-                                                      {"epoch", &ready->epoch},
-                                                      {"steps_per_epoch", &ready->steps_per_epoch},
-                                                      {"last_loss", &last_loss_},
-                                                      {"temperature", &temperature_},
-                                                      {"pick_temperature", &picking_.temperature},
-                                                      {"pick_most", &picking_.most},
-                                                      {"pick_share", &picking_.share}};
+    const std::map<std::string, const float*> scalars{
+        {"step", &ready->step},        {"epoch", &ready->epoch},       {"steps_per_epoch", &ready->steps_per_epoch},
+        {"last_loss", &last_loss_},    {"temperature", &temperature_}, {"pick_temperature", &picking_.temperature},
+        {"pick_most", &picking_.most}, {"pick_share", &picking_.share}};
     for (const auto& in : ready->program->inputs) {
         const std::size_t at = ready->inputs.size();
         const auto scalar = scalars.find(in.name);

@@ -22,7 +22,8 @@ struct GruStep : WithoutAttributes {
         return fresh + update * (in[1] - fresh);
     }
     static std::vector<OpCase> cases() {
-        return {{{Dims{3, 12}, Dims{3, 4}, Dims{4, 12}, Dims{12}}, {}}, {{Dims{1, 3}, Dims{1, 1}, Dims{1, 3}, Dims{3}}, {}}};
+        return {{{Dims{3, 12}, Dims{3, 4}, Dims{4, 12}, Dims{12}}, {}},
+                {{Dims{1, 3}, Dims{1, 1}, Dims{1, 3}, Dims{3}}, {}}};
     }
 };
 

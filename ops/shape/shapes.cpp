@@ -173,7 +173,9 @@ struct Pad : WithoutTile {
         return [](const KernelCall& c) { copy(c, c.in[0], c.out); };
     }
     static constexpr auto joined_by = "concat";
-    static core::AxisPart surrounds(core::Attributes a, const Dims& out) { return {axis_of(a, out), a.integer("before")}; }
+    static core::AxisPart surrounds(core::Attributes a, const Dims& out) {
+        return {axis_of(a, out), a.integer("before")};
+    }
     static std::vector<OpCase> cases() { return along_an_axis("before", "after"); }
 };
 

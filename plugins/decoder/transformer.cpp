@@ -54,7 +54,8 @@ private:
         for (std::int64_t d : data_shape(z)) places *= d;
         Var code = linear(z, blocks.width, "code");
         Var all = s[1] == 0 ? reshape(code, {s[0], 1, blocks.width})
-                            : pad(embedded(before, blocks.width, "embedding"), 1, 1, 0) + reshape(code, {s[0], 1, blocks.width});
+                            : pad(embedded(before, blocks.width, "embedding"), 1, 1, 0) +
+                                  reshape(code, {s[0], 1, blocks.width});
         Var place = parameter(z, "places", {places, blocks.width}, Init::normal(0, 0.02));
         return blocks(all + slice(place, 0, 0, s[1] + 1), true);
     }

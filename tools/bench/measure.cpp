@@ -18,7 +18,8 @@ core::Registry& with_default_places(core::Registry& r) {
     return r;
 }
 
-/// Uniform in [0, 1), or whole rows of tokens, by a linear congruence: good enough for data, and no part of the time to the first step.
+/// Uniform in [0, 1), or whole rows of tokens, by a linear congruence: good enough for data, and no part of the time to
+/// the first step.
 void fill(std::vector<float>& x, std::int64_t tokens) {
     constexpr std::int64_t kFirst = 2; // tokens before are the end of a sequence and the unknown one
     std::uint64_t state = 1;

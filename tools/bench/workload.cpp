@@ -64,9 +64,7 @@ Net residual() {
 }
 
 /// DRAW without attention, ten steps (ericjang/draw).
-Net draw() {
-    return {"draw", "784; DRAW of 10 steps without attention, LSTMs of 256", {784}, 10, {{"model", "draw"}}};
-}
+Net draw() { return {"draw", "784; DRAW of 10 steps without attention, LSTMs of 256", {784}, 10, {{"model", "draw"}}}; }
 
 /// Bowman et al. 2016: GRUs of 256 over 30 tokens.
 Net sentence(const char* name, std::int64_t tokens) {
@@ -100,9 +98,9 @@ const std::vector<Workload>& workloads() {
                      w2 = mlp("deep_mlp_vae", "784-512-512-32-512-512-784", {512, 512}, 32), w3 = conv(),
                      w4 = deep_conv(), w5 = draw(), w6 = sentence("sentence_vae", 100),
                      wide = sentence("sentence_vae_10k", 10000), w8 = residual();
-    static const std::vector<Workload> all{{"W1a", &w1, 128}, {"W1b", &w1, 1024}, {"W2a", &w2, 128}, {"W2b", &w2, 1024},
-                                           {"W3", &w3, 128},  {"W4", &w4, 64},    {"W5", &w5, 100},   {"W6a", &w6, 64},  {"W6b", &wide, 64},
-                                           {"W8", &w8, 64}};
+    static const std::vector<Workload> all{
+        {"W1a", &w1, 128}, {"W1b", &w1, 1024}, {"W2a", &w2, 128}, {"W2b", &w2, 1024}, {"W3", &w3, 128},
+        {"W4", &w4, 64},   {"W5", &w5, 100},   {"W6a", &w6, 64},  {"W6b", &wide, 64}, {"W8", &w8, 64}};
     return all;
 }
 

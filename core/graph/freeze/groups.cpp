@@ -193,11 +193,20 @@ private:
     bool shares_an_operand(NodeId id, int u) const {
         for (NodeId mine : p_.node(id).inputs) {
             if (p_.dims(mine).numel() == 1) continue;
-            const auto all = readers_.of(mine);
-            for (NodeId r : all.first(std::min(all.size(), kMostReadersLookedAt)))
-                if (unit_[r] == u) return true;
+            if (read_in(mine, u)) return true;
+            if (!p_.node(mine).op->part) continue;
+            for (NodeId other : looked_at(p_.node(mine).inputs[0])) // parts of one value: gates of a cell
+                if (p_.node(other).op->part && read_in(other, u)) return true;
         }
         return false;
+    }
+    std::span<const NodeId> looked_at(NodeId id) const {
+        const auto all = readers_.of(id);
+        return all.first(std::min(all.size(), kMostReadersLookedAt));
+    }
+    bool read_in(NodeId id, int u) const {
+        const auto all = looked_at(id);
+        return std::any_of(all.begin(), all.end(), [&](NodeId r) { return unit_[r] == u; });
     }
 
     // A node that could be computed early, but is only read by one group, moves there: its value then stays in a tile.

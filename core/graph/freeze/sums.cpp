@@ -2,6 +2,8 @@
 // of all steps' values, and the gradient of a value of which every step took a part becomes these parts, joined.
 #include <algorithm>
 #include <map>
+#include <set>
+#include <stdexcept>
 
 #include "core/graph/freeze/passes.hpp"
 
@@ -14,7 +16,7 @@ constexpr std::size_t kFewestProducts = 4; // fewer do not pay for what may have
 class Sums {
 public:
     Sums(const OpTable& ops, Program& program)
-        : ops_(ops), p_(program), readers_(program), moved_(program.nodes.size(), -1) {}
+        : ops_(ops), p_(program), readers_(program), moved_(program.nodes.size(), -1), copies_(copying(ops)) {}
 
     // The nodes again, with what takes the place of a sum before it; ids move. What nobody reads any more is dropped
     // later.
@@ -39,6 +41,8 @@ public:
 private:
     // A part of what is joined that is one of those it is joined of is that one.
     NodeId carried(ProgramNode& n) {
+        if (n.op->joins && is_first(n))
+            for (NodeId& in : n.inputs) in = for_one_whole(in);
         const ProgramNode* whole = n.op->part ? &p_.node(n.inputs[0]) : nullptr;
         if (!whole || !whole->op->joins) return append(std::move(n));
         const AxisPart part = n.op->part(Attributes(n.attributes), whole->dims);
@@ -49,6 +53,14 @@ private:
             at += p_.dims(in)[part.axis];
         }
         return append(std::move(n));
+    }
+
+    // Whether what is joined lies there without gaps.
+    bool is_first(const ProgramNode& n) const {
+        const int axis = n.op->joins(Attributes(n.attributes), n.dims);
+        for (int i = 0; i < axis; ++i)
+            if (n.dims[i] != 1) return false;
+        return true;
     }
 
     bool is_sum(NodeId id) const {
@@ -72,7 +84,7 @@ private:
         return out;
     }
 
-    bool is_part(NodeId id) const { return p_.node(id).op->surrounds && only_read_once(id); }
+    bool is_part(NodeId id) const { return p_.node(id).op->surrounds; } // others may read it as well
     bool is_product(NodeId id) const {
         const ProgramNode& n = p_.node(id);
         if (!n.op->stacks || !only_read_once(id)) return false;
@@ -108,7 +120,7 @@ private:
         return total;
     }
     // Readers are those of the old nodes.
-    bool was_part(NodeId old) const { return p_.node(moved_[old]).op->surrounds && only_read_once(old); }
+    bool was_part(NodeId old) const { return p_.node(moved_[old]).op->surrounds; }
     bool was_product(NodeId old) const {
         const ProgramNode& n = p_.node(moved_[old]);
         return n.op->stacks && only_read_once(old) && n.op->stacks(Attributes(n.attributes), dims_of(n.inputs));
@@ -136,7 +148,8 @@ private:
         });
         std::vector<NodeId> once;
         for (NodeId id : ids) {
-            const bool again = !once.empty() && part(once.back()).begin == part(id).begin && end(once.back()) == end(id);
+            const bool again =
+                !once.empty() && part(once.back()).begin == part(id).begin && end(once.back()) == end(id);
             if (again) once.back() = summed(sum, once.back(), id);
             else once.push_back(id);
         }
@@ -204,10 +217,18 @@ private:
         if (known > 0) return known - 1;
         ProgramNode n{ops_.find(of.joined_by), ids, {}, p_.dims(ids[0]), instead_of.where, instead_of.scope};
         n.attributes.push_back(Attribute::of("axis", std::int64_t(axis)));
+        for (NodeId& in : n.inputs) in = for_one_whole(in);
         for (std::size_t k = 1; k < ids.size(); ++k) n.dims[axis] += p_.dims(ids[k])[axis];
         const NodeId id = append(std::move(n));
         joined_[{axis, ids}] = id + 1;
         return id;
+    }
+
+    // A value can be made where it belongs in one whole. For another, whoever makes it writes it twice.
+    NodeId for_one_whole(NodeId id) {
+        if (in_a_whole_.insert(id).second || p_.runs(id) != Runs::elementwise) return id;
+        const ProgramNode& n = p_.node(id);
+        return append({&copies_, {id}, {Attribute::of("shape", n.dims)}, n.dims, n.where, n.scope});
     }
 
     NodeId append(ProgramNode n) {
@@ -215,10 +236,19 @@ private:
         return NodeId(p_.nodes.size() - 1);
     }
 
+    /// An elementwise op that gives its operand, spread out.
+    static const Op& copying(const OpTable& ops) {
+        for (const Op* op : ops.all())
+            if (op->spreads && op->passes && op->runs == Runs::elementwise) return *op;
+        throw std::logic_error("there is no op that copies");
+    }
+
     const OpTable& ops_;
     Program& p_;
     Readers readers_;
     PerNode<NodeId> moved_;
+    const Op& copies_;
+    std::set<NodeId> in_a_whole_;                                  ///< what has been joined
     std::map<std::pair<int, std::vector<NodeId>>, NodeId> joined_; ///< what has been joined: its number and 1
 };
 

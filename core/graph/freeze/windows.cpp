@@ -2,6 +2,7 @@
 // whole. Nothing is copied where whoever makes and reads them can follow: anyone where the part has no gaps, groups
 // where its rows lie apart.
 #include <algorithm>
+#include <vector>
 
 #include "core/graph/freeze/passes.hpp"
 
@@ -35,7 +36,8 @@ private:
             for (int i = 0; i < d.rank; ++i) (i < axis ? outer : i > axis ? inner : none) *= d[i];
         }
         bool without_gaps() const { return outer == 1; }
-        bool of_rows() const { return inner == 1; }
+        /// Rows of several values: a group steps through them one by one.
+        bool of_rows(std::int64_t width) const { return inner == 1 && width > 1; }
 
     private:
         std::int64_t none = 1;
@@ -60,9 +62,10 @@ private:
         const Dims& d = p_.dims(n.inputs[0]);
         const AxisPart part = n.op->part(Attributes(n.attributes), d);
         const Shape lies(d, part.axis);
-        if (lies.without_gaps()) return place(id, whole, part.begin * lies.inner, 0), true;
-        if (!lies.of_rows() || !read_by_groups(id, -1)) return false;
-        return place(id, whole, part.begin, d[part.axis]), true;
+        const std::int64_t offset = offset_in_source(p_, n.inputs[0]) + part.begin * lies.inner;
+        if (lies.without_gaps()) return place(id, whole, offset, 0), true;
+        if (!lies.of_rows(n.dims[part.axis]) || !read_by_groups(id, -1)) return false;
+        return place(id, whole, offset, d[part.axis]), true;
     }
 
     // What is computed and lies in the slab, whatever of it.
@@ -76,25 +79,35 @@ private:
         const int axis = n.op->joins(Attributes(n.attributes), n.dims);
         const Shape lies(n.dims, axis);
         const bool gaps = !lies.without_gaps();
-        if (gaps && !lies.of_rows()) return false;
-        auto fits = [&](NodeId in) { return p_.dims(in).numel() == 0 || (gaps ? by_rows(in, id) : anyhow(in, id)); };
-        const bool all = std::all_of(n.inputs.begin(), n.inputs.end(), fits);
-        if (gaps && !all) return false;
+        auto fits = [&](NodeId in) {
+            if (gaps) return lies.of_rows(p_.dims(in)[axis]) && by_rows(in, id);
+            return anyhow(shown(in), id);
+        };
+        std::vector<std::pair<NodeId, std::int64_t>> parts; // and where each begins
         std::int64_t at = 0;
+        std::size_t all = 0;
         for (NodeId in : n.inputs) {
-            if (p_.dims(in).numel() > 0 && fits(in)) place(in, id, at, gaps ? n.dims[axis] : 0);
+            if (p_.dims(in).numel() > 0 && ++all && fits(in)) parts.emplace_back(shown(in), at);
             at += p_.dims(in)[axis] * lies.inner;
         }
-        return all;
+        if (gaps && parts.size() < all) return false;
+        for (const auto& [in, from] : parts) place(in, id, from, gaps ? n.dims[axis] : 0);
+        return parts.size() == all;
     }
 
     // Made by a unit of its own accord, and nowhere else yet.
     bool anyhow(NodeId in, NodeId whole) const {
         const Unit* u = unit(in);
-        if (!u || u->kind == Unit::Kind::streamed || p_.runs(in) == Runs::assign || p_.windows.contains(in)) return false;
+        if (!u || u->kind == Unit::Kind::streamed || p_.runs(in) == Runs::assign || p_.windows.contains(in))
+            return false;
         if (readers_.pinned(in) || !p_.layout(in).plain()) return false;
         const auto& all = p_.node(whole).inputs;
-        return std::count(all.begin(), all.end(), in) == 1;
+        return std::count_if(all.begin(), all.end(), [&](NodeId other) { return shown(other) == in; }) == 1;
+    }
+    /// What a view is of.
+    NodeId shown(NodeId id) const {
+        while (p_.runs(id) == Runs::view) id = p_.node(id).inputs[0];
+        return id;
     }
     bool by_rows(NodeId in, NodeId whole) const {
         return anyhow(in, whole) && !holds_[in] && is_group(in) && p_.runs(in) == Runs::elementwise &&

@@ -143,8 +143,8 @@ inline Var lstm_cell(In x, In state, In input_weights, In state_weights, In bias
 inline Var lstm_step(In gates, In state, In state_weights) {
     return detail::emit("lstm_step", {gates, state, state_weights});
 }
-/// One step of a gated recurrent unit (Cho et al. 2014, its reset gate behind the product), given what the input does to
-/// the gates, x . W + b, [B, 3H]: state [B, H], weights [H, 3H], bias [3H] -> state. Gates: reset, update, new.
+/// One step of a gated recurrent unit (Cho et al. 2014, its reset gate behind the product), given what the input does
+/// to the gates, x . W + b, [B, 3H]: state [B, H], weights [H, 3H], bias [3H] -> state. Gates: reset, update, new.
 inline Var gru_step(In gates, In state, In state_weights, In state_bias) {
     return detail::emit("gru_step", {gates, state, state_weights, state_bias});
 }

@@ -26,8 +26,8 @@ inline std::pair<double, double> data_range(In like) {
     const auto r = detail::query<std::vector<double>>("data.range", like);
     return {r.at(0), r.at(1)};
 }
-/// How many tokens the values of x are numbers of; 0 where they are no tokens. Token 0 ends a sequence and fills the rest
-/// of its row.
+/// How many tokens the values of x are numbers of; 0 where they are no tokens. Token 0 ends a sequence and fills the
+/// rest of its row.
 inline std::int64_t tokens(In like) { return detail::query<std::int64_t>("data.tokens", like); }
 /// Epochs the run is asked to train.
 inline std::int64_t epochs(In like) { return detail::query<std::int64_t>("epochs", like); }
@@ -206,14 +206,11 @@ struct Model : Component {
     virtual Var score(Var x) const { return is_far() ? ask("score", x) : objective(x); }
     template <class T>
     static std::vector<detail::Method> methods() {
-        return {ELBO_METHOD(Model, objective, "[B, X...] -> [B]"),
-                ELBO_METHOD(Model, encode, "[B, X...] -> [B, L]"),
-                ELBO_METHOD(Model, reconstruct, "[B, X...] -> [B, D]"),
-                ELBO_OPTIONAL(Model, sample, "[B, L] -> [B, D]"),
-                ELBO_OPTIONAL(Model, stages, "[B, L] -> [B, D]*"),
-                ELBO_OPTIONAL(Model, decode, "[B, L] -> [B, D]"),
-                ELBO_OPTIONAL(Model, log_weight, "[B, X...] -> [B]"),
-                ELBO_DEFAULTED(Model, score, "[B, X...] -> [B]")};
+        return {
+            ELBO_METHOD(Model, objective, "[B, X...] -> [B]"),      ELBO_METHOD(Model, encode, "[B, X...] -> [B, L]"),
+            ELBO_METHOD(Model, reconstruct, "[B, X...] -> [B, D]"), ELBO_OPTIONAL(Model, sample, "[B, L] -> [B, D]"),
+            ELBO_OPTIONAL(Model, stages, "[B, L] -> [B, D]*"),      ELBO_OPTIONAL(Model, decode, "[B, L] -> [B, D]"),
+            ELBO_OPTIONAL(Model, log_weight, "[B, X...] -> [B]"),   ELBO_DEFAULTED(Model, score, "[B, X...] -> [B]")};
     }
 };
 

@@ -310,7 +310,8 @@ inline Var steps_per_epoch(In like) { return detail::run_input("steps_per_epoch"
 inline Var last_loss(In like) { return detail::run_input("last_loss", like); }
 /// What a prior multiplies the deviations of its draws by; 1 unless whoever samples asks for another. A scalar.
 inline Var temperature(In like) { return detail::run_input("temperature", like); }
-/// Where a value is picked after others: what logits are divided by before it is drawn; 0 for the most likely. A scalar.
+/// Where a value is picked after others: what logits are divided by before it is drawn; 0 for the most likely. A
+/// scalar.
 inline Var pick_temperature(In like) { return detail::run_input("pick_temperature", like); }
 /// How many of the most likely values may be picked; infinite for all. A scalar.
 inline Var pick_most(In like) { return detail::run_input("pick_most", like); }

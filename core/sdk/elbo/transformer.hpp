@@ -45,8 +45,9 @@ struct Transformer {
     Var operator()(Var x, bool causal = false) const {
         for (std::int64_t i = 0; i < depth; ++i) {
             const std::string name = "block" + std::to_string(i);
-            x = x + elbo::dropout(self_attention(layer_normalised(x, name + ".norm_a"), heads, name + ".attention", causal),
-                                  dropout);
+            x = x +
+                elbo::dropout(self_attention(layer_normalised(x, name + ".norm_a"), heads, name + ".attention", causal),
+                              dropout);
             Var h = gelu(linear(layer_normalised(x, name + ".norm_b"), 4 * width, name + ".wide", Init::glorot()));
             x = x + elbo::dropout(linear(h, width, name + ".narrow", Init::glorot()), dropout);
         }

@@ -54,9 +54,12 @@ void set_picking(const Arguments& arguments, core::Session& session, std::int64_
             throw Error(Exit::usage, fmt::format("--{}: '{}' is not {}", flag, *text, what));
         to = float(*v);
     };
-    number("pick-temperature", picking.temperature, [](double v) { return v >= 0; }, "0 or a number above it");
-    number("top-k", picking.most, [](double v) { return v >= 1 && v == std::floor(v); }, "1, 2, 3, ...");
-    number("top-p", picking.share, [](double v) { return v > 0 && v <= 1; }, "a share above 0 and up to 1");
+    number(
+        "pick-temperature", picking.temperature, [](double v) { return v >= 0; }, "0 or a number above it");
+    number(
+        "top-k", picking.most, [](double v) { return v >= 1 && v == std::floor(v); }, "1, 2, 3, ...");
+    number(
+        "top-p", picking.share, [](double v) { return v > 0 && v <= 1; }, "a share above 0 and up to 1");
     session.set_picking(picking);
     if (!asked) return;
     const std::string purpose = session.can("sample") ? "sample" : "decode";
