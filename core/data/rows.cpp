@@ -172,7 +172,7 @@ void Rows::choose_transforms() {
 const Field* Rows::find(const std::string& name) const {
     for (const Field& f : fields_)
         if (f.name == name) return &f;
-    return nullptr;
+    return name == row_.name ? &row_ : nullptr;
 }
 
 std::int64_t Field::classes() const {
@@ -300,6 +300,10 @@ void Rows::raw(std::uint32_t field, Split split, const std::int64_t* rows, std::
 }
 
 void Rows::read(const Field& field, Split split, std::span<const std::int64_t> rows, float* out) const {
+    if (&field == &row_) {
+        std::copy(rows.begin(), rows.end(), out);
+        return;
+    }
     const auto number = std::uint32_t(&field - fields_.data()) + 1;
     const std::int64_t d = field.dims.numel();
     in_pieces(split, rows, d, [&](const std::int64_t* which, std::int64_t n, std::size_t before) {

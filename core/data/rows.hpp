@@ -68,7 +68,7 @@ public:
     const std::vector<Field>& fields() const { return fields_; }
     /// The distribution that suits each column, as the likelihood `mixed` writes it; empty where the data does not say.
     const std::string& columns() const { return columns_; }
-    /// nullptr when rows have none of that name.
+    /// nullptr when rows have none of that name. Besides `fields` there is "row", the number of a row in its split.
     const Field* find(const std::string& field) const;
 
     /// Writes n rows to `out`, scaled and transformed as in an epoch of training, from 1; 0: as everywhere else. Throws
@@ -129,6 +129,7 @@ private:
     Field x_{};
     std::vector<Field> fields_;
     std::shared_ptr<const Error> why_absent_;
+    Field row_{"row", {1}, ELBO_COUNTS, 0, 0, {}};
     std::string columns_, description_;
 };
 

@@ -19,6 +19,7 @@ inline constexpr QueryKey kQueries[] = {
     {"latent", ELBO_INT, "L, the size of the code"},
     {"outputs", ELBO_INT, "O, what a decoder gives per example: D times the likelihood's channels"},
     {"epochs", ELBO_INT, "epochs the run is asked to train"},
+    {"rows", ELBO_INT, "rows the run trains on"},
     {"data.shape", ELBO_INTS, "the shape of one example"},
     {"data.range", ELBO_REALS, "smallest and largest value of the data, after scaling"},
     {"data.tokens", ELBO_INT, "tokens that the values of the data are numbers of; 0 where they are none"},

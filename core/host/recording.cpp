@@ -206,6 +206,17 @@ void Recording::add_objective(Objective o, elbo_site site) {
     objectives_.push_back(std::move(o));
 }
 
+std::vector<NodeId> Recording::trained_tensors(const std::string& role) const {
+    environment().part(role);
+    std::vector<NodeId> out;
+    for (NodeId id : tensor_order_) {
+        const std::string& name = tape.name(id);
+        if (name.starts_with(role + ".") && environment().tensors().find(name)->keep == Keep::trained)
+            out.push_back(id);
+    }
+    return out;
+}
+
 Fact Recording::query(const std::string& key) {
     if (key == "training") return purpose_ == "train";
     return environment().query(key);

@@ -65,6 +65,8 @@ public:
     const std::vector<Term>& terms() const { return terms_; }
     const std::vector<Objective>& objectives() const { return objectives_; }
     const std::vector<Assignment>& assignments() const { return assignments_; }
+    /// Those of them that are trained and belong to the part in a role. Throws Error (plugin) when the run has none.
+    std::vector<NodeId> trained_tensors(const std::string& role) const;
     /// Tensors that were asked for, in order.
     const std::vector<NodeId>& tensors() const { return tensor_order_; }
 

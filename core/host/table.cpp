@@ -175,7 +175,19 @@ std::int32_t objective(elbo_trace* t, const char* name, elbo_node value, const c
     });
 }
 
-const void* extension(const char*) { return nullptr; } // none yet
+std::int32_t trained_tensors(elbo_trace* t, const char* role, elbo_site site, elbo_node* out, std::uint32_t capacity,
+                             std::uint32_t* n_out) {
+    return placed(t, site, [&](Recording& r) {
+        const auto all = r.trained_tensors(role);
+        for (std::size_t i = 0; i < std::min<std::size_t>(all.size(), capacity); ++i) out[i] = all[i];
+        *n_out = std::uint32_t(all.size());
+    });
+}
+
+const void* extension(const char* id) {
+    static const elbo_trained trained{sizeof(elbo_trained), trained_tensors};
+    return std::string_view(id) == ELBO_TRAINED ? &trained : nullptr;
+}
 
 std::int32_t add(elbo_registrar* registrar, const elbo_component* component) {
     try {

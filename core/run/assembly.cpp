@@ -95,10 +95,13 @@ Assembly assemble(RunConfig& config, Registry& registry, const OpTable& ops, Bac
     settings.tokens = a.rows->are_tokens() ? std::int64_t(a.rows->x().high) + 1 : 0;
     settings.seed = std::uint64_t(config.seed);
     settings.steps_per_epoch = n / batch + (rest > 0);
+    settings.rows = n;
     settings.batch = batch;
     settings.epochs = config.epochs;
     settings.average = config.average;
     for (const Field& f : a.rows->fields()) settings.fields.push_back({f.name, f.dims, f.classes()});
+    if (std::none_of(settings.fields.begin(), settings.fields.end(), [](auto& f) { return f.name == "row"; }))
+        settings.fields.push_back({"row", a.rows->find("row")->dims, 0});
     for (const std::string& name : registry.names("composite"))
         if (ops.find(name))
             throw Error(Exit::plugin, fmt::format("composite '{}' has the name of an op", name))

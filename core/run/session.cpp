@@ -42,6 +42,7 @@ Part* Session::find_part(const std::string& role) {
 Fact Session::query(const std::string& key) {
     if (key == "latent") return settings_.latent;
     if (key == "epochs") return settings_.epochs;
+    if (key == "rows") return settings_.rows;
     if (key == "data.range") return std::vector<double>{settings_.low, settings_.high};
     if (key == "data.shape") return settings_.data.list();
     if (key == "data.tokens") return settings_.tokens;
@@ -118,6 +119,8 @@ void Session::record_train(Recording& r, Var x, FreezeRequest& request) {
     const Var loss = mean_all(r.call(part("model"), "objective", std::array{x}).at(0));
     request.outputs.push_back({"loss", loss.node});
     terms_ = r.terms();
+    objectives_.clear();
+    for (const Objective& o : r.objectives()) objectives_.push_back(o.name);
     term_values_.resize(terms_.size());
     for (const Term& t : terms_) request.outputs.push_back({t.name, mean_all(sum_rows(r.var(t.node))).node});
 
@@ -329,6 +332,21 @@ std::span<const float> Session::output(const std::string& name) const {
     throw std::logic_error("no output " + name);
 }
 
+// Which of several objectives a node of a training program has a part in; "" where there is one alone.
+std::string Session::objectives_behind(const Program& program, NodeId node) const {
+    if (objectives_.empty() || program.purpose != "train") return "";
+    std::vector<bool> behind(program.nodes.size(), false);
+    behind[std::size_t(node)] = true;
+    for (std::size_t i = std::size_t(node) + 1; i < behind.size(); ++i)
+        for (NodeId in : program.nodes[i].inputs) behind[i] = behind[i] || behind[std::size_t(in)];
+    std::vector<std::string> names;
+    for (const auto& out : program.outputs) {
+        const bool one = out.name == "loss" || std::count(objectives_.begin(), objectives_.end(), out.name) > 0;
+        if (one && behind[std::size_t(out.node)]) names.push_back(out.name == "loss" ? "the model's own" : out.name);
+    }
+    return names.empty() ? ", in a gradient" : fmt::format(", of the objective: {}", fmt::join(names, ", "));
+}
+
 std::string Session::explain_non_finite(const std::string& purpose, const float* x, std::int64_t rows,
                                         std::uint64_t step, const float* const* fields) {
     Ready& r = ready(purpose, rows);
@@ -344,8 +362,8 @@ std::string Session::explain_non_finite(const std::string& purpose, const float*
     if (n.op->runs == Runs::tensor)
         return fmt::format("tensor '{}' already held {} (value {}): an earlier update wrote it", n.scope, found.value,
                            found.index);
-    return fmt::format("{} gave {} (value {} of {}){}", n.op->name, found.value, found.index, n.dims.text(),
-                       n.where.empty() ? "" : " at " + n.where);
+    return fmt::format("{} gave {} (value {} of {}){}{}", n.op->name, found.value, found.index, n.dims.text(),
+                       n.where.empty() ? "" : " at " + n.where, objectives_behind(*r.program, found.node));
 }
 
 } // namespace elbo::core

@@ -39,6 +39,7 @@ struct SessionSettings {
     std::int64_t tokens = 0;  ///< that the data are numbers of; 0: they are none
     std::uint64_t seed = 1;
     std::int64_t steps_per_epoch = 1, epochs = 1;
+    std::int64_t rows = 1;          ///< of the training split
     std::int64_t batch = 0;         ///< rows of a whole batch: a smaller one counts for less; 0: each counts the same
     double average = 0;             ///< decay of the moving average of the weights; 0: none
     std::vector<BatchField> fields; ///< that the data has
@@ -136,6 +137,7 @@ private:
     void record_train(Recording& r, Var x, FreezeRequest& request);
     void record_evaluate(Recording& r, Var x, FreezeRequest& request);
     void record_average(Recording& r, NodeId parameter, Var next);
+    std::string objectives_behind(const Program& program, NodeId node) const;
     KeptTensor& tensor_for(const std::string& name, const std::string& purpose);
     void feed(Ready& ready, const float* x, const float* const* fields, std::uint64_t step, double epoch);
 
@@ -151,6 +153,7 @@ private:
     std::vector<Term> terms_;
     std::vector<double> term_values_;
     std::vector<std::string> used_fields_;
+    std::vector<std::string> objectives_; ///< names of those besides the model's own
     std::uint64_t steps_ = 0;
     float last_loss_ = std::numeric_limits<float>::infinity(), temperature_ = 1;
     Picking picking_;

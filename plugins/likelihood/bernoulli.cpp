@@ -6,7 +6,8 @@ using namespace elbo;
 struct Bernoulli : Likelihood {
     bool discrete() const override { return true; }
     std::vector<double> support() const override { return {0, 1}; }
-    Var nll(Var logits, Var x) const override { return sum_rows(bernoulli_nll(logits, x)); }
+    Var nll(Var logits, Var x) const override { return sum_rows(nll_values(logits, x)); }
+    Var nll_values(Var logits, Var x) const override { return bernoulli_nll(logits, x); }
     Var mean(Var logits) const override { return sigmoid(logits); }
     Var sample(Var logits) const override { return greater(sigmoid(logits), uniform_like(logits)); }
 };

@@ -12,9 +12,10 @@ struct Beta : Likelihood {
 
     std::vector<double> support() const override { return {0, 1}; }
     std::int64_t channels() const override { return 2; }
-    Var nll(Var raw, Var x) const override {
+    Var nll(Var raw, Var x) const override { return sum_rows(nll_values(raw, x)); }
+    Var nll_values(Var raw, Var x) const override {
         Var a = alpha(raw), b = beta(raw), at = clamp(x, eps, 1 - eps);
-        return sum_rows(lgamma(a) + lgamma(b) - lgamma(concentration(raw)) - (a - 1) * log(at) - (b - 1) * log1p(-at));
+        return lgamma(a) + lgamma(b) - lgamma(concentration(raw)) - (a - 1) * log(at) - (b - 1) * log1p(-at);
     }
     Var mean(Var raw) const override { return sigmoid(logit(raw)); }
     /// A / (A + B) of gamma variables, by their logarithms: Gamma(a) = Gamma(a + 1) u^(1/a).

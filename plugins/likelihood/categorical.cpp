@@ -10,7 +10,8 @@ struct Categorical : Likelihood {
     bool discrete() const override { return true; }
     std::vector<double> support() const override { return {0, double(classes - 1)}; }
     std::int64_t channels() const override { return classes; }
-    Var nll(Var raw, Var x) const override { return sum_rows(categorical_nll(channels_of(raw, classes), x)); }
+    Var nll(Var raw, Var x) const override { return sum_rows(nll_values(raw, x)); }
+    Var nll_values(Var raw, Var x) const override { return categorical_nll(channels_of(raw, classes), x); }
     Var mean(Var raw) const override { return categorical_mode(channels_of(raw, classes)); }
     Var sample(Var raw) const override { return categorical_sample(channels_of(raw, classes)); }
 };

@@ -6,10 +6,11 @@ using namespace elbo;
 /// term, and the mean, are their Taylor series.
 struct ContinuousBernoulli : Likelihood {
     std::vector<double> support() const override { return {0, 1}; }
-    Var nll(Var l, Var x) const override {
+    Var nll(Var l, Var x) const override { return sum_rows(nll_values(l, x)); }
+    Var nll_values(Var l, Var x) const override {
         Var a = far(l), h = square(0.5 * l);
         Var series = h * (1 / 6.0 + h * (-1 / 180.0 + h * (1 / 2835.0 - h / 37800.0))) - l * (x - 0.5);
-        return sum_rows(where(is_near(l), series, max(l, 0) - l * x + log(-expm1(-a) / a)));
+        return where(is_near(l), series, max(l, 0) - l * x + log(-expm1(-a) / a));
     }
     Var mean(Var l) const override {
         Var a = far(l), q = square(l);

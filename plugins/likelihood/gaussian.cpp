@@ -17,10 +17,11 @@ struct Gaussian : Likelihood {
     void ready() override { spread.ready(); }
 
     std::int64_t channels() const override { return spread.channels(); }
-    Var nll(Var raw, Var x) const override {
+    Var nll(Var raw, Var x) const override { return sum_rows(nll_values(raw, x)); }
+    Var nll_values(Var raw, Var x) const override {
         Var mu = mean(raw);
-        if (spread.how != "optimal") return sum_rows(gaussian_nll(mu, log_var(raw), x));
-        return sum_rows(gaussian_nll(mu, log(optimal.of(square(x - mu), {0, 1}, spread)), x));
+        if (spread.how != "optimal") return gaussian_nll(mu, log_var(raw), x);
+        return gaussian_nll(mu, log(optimal.of(square(x - mu), {0, 1}, spread)), x);
     }
     Var mean(Var raw) const override { return spread.location(raw); }
     Var sample(Var raw) const override {

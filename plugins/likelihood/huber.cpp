@@ -8,9 +8,10 @@ struct Huber : Likelihood {
     void parameters(auto& p) { p("delta", delta, "where squares end and absolute values begin", positive); }
 
     bool density() const override { return false; }
-    Var nll(Var raw, Var x) const override {
+    Var nll(Var raw, Var x) const override { return sum_rows(nll_values(raw, x)); }
+    Var nll_values(Var raw, Var x) const override {
         Var t = abs(x - raw), near = min(t, delta);
-        return sum_rows(near * (t - 0.5 * near));
+        return near * (t - 0.5 * near);
     }
     Var mean(Var raw) const override { return raw; }
     Var sample(Var raw) const override { return raw; }

@@ -8,9 +8,10 @@ struct Laplace : Likelihood {
     void ready() override { spread.ready(); }
 
     std::int64_t channels() const override { return spread.channels(); }
-    Var nll(Var raw, Var x) const override {
+    Var nll(Var raw, Var x) const override { return sum_rows(nll_values(raw, x)); }
+    Var nll_values(Var raw, Var x) const override {
         Var log_b = 0.5 * spread.log_square(raw);
-        return sum_rows(abs(x - mean(raw)) * exp(-log_b) + log_b + std::log(2.0));
+        return abs(x - mean(raw)) * exp(-log_b) + log_b + std::log(2.0);
     }
     Var mean(Var raw) const override { return spread.location(raw); }
     Var sample(Var raw) const override {

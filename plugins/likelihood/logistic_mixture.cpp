@@ -14,7 +14,8 @@ struct LogisticMixture : Likelihood {
 
     bool discrete() const override { return true; }
     std::int64_t channels() const override { return 3 * components; }
-    Var nll(Var raw, Var x) const override {
+    Var nll(Var raw, Var x) const override { return sum_rows(nll_values(raw, x)); }
+    Var nll_values(Var raw, Var x) const override {
         const double half = 1 / double(levels - 1);
         const Shape s = shape(x);
         Var level = reshape(level_of((x - low(x)) / width(x)), {s[0], 1, s[1]}), y = level * (2 * half) - 1;
@@ -23,7 +24,7 @@ struct LogisticMixture : Likelihood {
         Var up = -softplus(-above), down = -softplus(below);
         Var inner = up + down + log(-expm1(-2 * half * inverse));
         Var log_mass = where(less(level, 0.5), up, where(greater(level, double(levels) - 1.5), down, inner));
-        return -sum_rows(log_sum_exp(log_softmax(logits(raw), {1}) + log_mass, 1));
+        return -log_sum_exp(log_softmax(logits(raw), {1}) + log_mass, 1);
     }
     /// Within half a level: of a logistic cut at -1 and 1, -1 + scale (softplus((c + 1) / scale) - softplus((c - 1) /
     /// scale)).

@@ -100,15 +100,16 @@ struct Mixed : Likelihood {
         return {0, high};
     }
 
-    Var nll(Var raw, Var x) const override {
-        return sum_rows(over_columns(raw, [&](const Group& g, Var own, Count from, Count n) {
+    Var nll(Var raw, Var x) const override { return sum_rows(nll_values(raw, x)); }
+    Var nll_values(Var raw, Var x) const override {
+        return over_columns(raw, [&](const Group& g, Var own, Count from, Count n) {
             Var at = slice(x, 1, from, from + n);
             if (g.kind == "categorical") return categorical_nll(own, at);
             Var value = reshape(own, shape(at));
             if (g.kind == "poisson") return poisson_nll(log_rate(value), at);
             if (g.kind == "bernoulli") return supported(equal(clamp(at, 0, 1), at), bernoulli_nll(value, at));
             return gaussian_nll(value, log(g.variance.of(square(at - value), {0}, spread, true)), at);
-        }));
+        });
     }
     /// Of a categorical the most likely class, as `categorical` has it.
     Var mean(Var raw) const override {

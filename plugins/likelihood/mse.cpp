@@ -15,10 +15,16 @@ struct Mse : Likelihood {
     bool density() const override { return false; }
     Var nll(Var raw, Var x) const override {
         Var error = sum_rows(square(x - raw));
-        return reduction == "mean" ? error / double(shape(raw)[1]) : error;
+        return reduction == "mean" ? error / values(raw) : error;
+    }
+    Var nll_values(Var raw, Var x) const override {
+        return reduction == "mean" ? square(x - raw) / values(raw) : square(x - raw);
     }
     Var mean(Var raw) const override { return raw; }
     Var sample(Var raw) const override { return raw; }
+
+private:
+    static double values(Var raw) { return double(shape(raw)[1]); }
 };
 ELBO_PLUGIN("likelihood_mse", "1.0.0", "likelihood/mse") {
     plugin.add<Mse>("mse", "squared error, summed; twice a unit Gaussian's");

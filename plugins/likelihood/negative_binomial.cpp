@@ -13,10 +13,11 @@ struct NegativeBinomial : Likelihood {
     bool discrete() const override { return true; }
     std::vector<double> support() const override { return {0, std::numeric_limits<double>::infinity()}; }
     std::int64_t channels() const override { return dispersion == "per_value" ? 2 : 1; }
-    Var nll(Var raw, Var x) const override {
+    Var nll(Var raw, Var x) const override { return sum_rows(nll_values(raw, x)); }
+    Var nll_values(Var raw, Var x) const override {
         Var log_r = log_size(raw), r = exp(log_r), l = log_mean(raw) - log_r;
         Var value = lgamma(r) + lgamma(x + 1) - lgamma(x + r) + r * softplus(l) + x * softplus(-l);
-        return sum_rows(supported(is_count(x), value));
+        return supported(is_count(x), value);
     }
     Var mean(Var raw) const override { return exp(log_mean(raw)); }
     /// Poisson of a gamma rate.

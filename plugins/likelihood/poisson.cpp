@@ -5,7 +5,8 @@ using namespace elbo;
 struct Poisson : Likelihood {
     bool discrete() const override { return true; }
     std::vector<double> support() const override { return {0, std::numeric_limits<double>::infinity()}; }
-    Var nll(Var raw, Var x) const override { return sum_rows(poisson_nll(log_rate(raw), x)); }
+    Var nll(Var raw, Var x) const override { return sum_rows(nll_values(raw, x)); }
+    Var nll_values(Var raw, Var x) const override { return poisson_nll(log_rate(raw), x); }
     Var mean(Var raw) const override { return exp(log_rate(raw)); }
     Var sample(Var raw) const override { return poisson(mean(raw)); }
 };

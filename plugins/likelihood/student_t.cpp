@@ -19,10 +19,11 @@ struct StudentT : Likelihood {
     }
 
     std::int64_t channels() const override { return spread.channels(); }
-    Var nll(Var raw, Var x) const override {
+    Var nll(Var raw, Var x) const override { return sum_rows(nll_values(raw, x)); }
+    Var nll_values(Var raw, Var x) const override {
         Var v = degrees(raw), log_square = spread.log_square(raw);
-        return sum_rows(lgamma(0.5 * v) - lgamma(0.5 * (v + 1)) + 0.5 * log(M_PI * v) + 0.5 * log_square +
-                        0.5 * (v + 1) * log1p(square(x - mean(raw)) * exp(-log_square) / v));
+        return lgamma(0.5 * v) - lgamma(0.5 * (v + 1)) + 0.5 * log(M_PI * v) + 0.5 * log_square +
+               0.5 * (v + 1) * log1p(square(x - mean(raw)) * exp(-log_square) / v);
     }
     Var mean(Var raw) const override { return spread.location(raw); }
     Var sample(Var raw) const override {

@@ -4,6 +4,7 @@
 
 #include <doctest/doctest.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -94,6 +95,8 @@ public:
         if (key == "latent") return latent_;
         if (key == "epochs") return std::int64_t(1);
         if (key == "data.tokens") return tokens;
+        if (key == "rows") return rows;
+        if (key == "labels.classes") return classes;
         if (key == "data.range") return std::vector<double>{0, 1};
         if (key == "data.shape") return data_.list();
         if (key == "outputs") return data_.numel() * part("likelihood").fact<std::int64_t>("channels");
@@ -101,6 +104,7 @@ public:
     }
     Dims field(const std::string& name) override {
         if (name == "x") return data_;
+        if (const auto it = fields.find(name); it != fields.end()) return it->second;
         throw core::Error(core::Exit::data, "there is no field " + name);
     }
     core::TensorStore& tensors() override { return store; }
@@ -125,6 +129,8 @@ public:
 
     core::TensorStore store;
     std::int64_t tokens = 0;
+    std::map<std::string, Dims> fields; ///< that a row has beside x
+    std::int64_t rows = 100, classes = 3;
 
 private:
     Dims data_;

@@ -49,10 +49,11 @@ public:
             const auto& all = session.settings().fields;
             fields_.push_back(
                 &*std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.name == name; }));
-            if (label && (*label < 0 || *label >= fields_.back()->classes))
-                throw Error(Exit::usage, fmt::format("--label: there are classes 0..{}", fields_.back()->classes - 1));
+            if (const std::int64_t n = fields_.back()->classes; label && n > 0 && (*label < 0 || *label >= n))
+                throw Error(Exit::usage, fmt::format("--label: there are classes 0..{}", n - 1));
         }
-        if (label && fields_.empty()) throw Error(Exit::usage, "--label: the model takes no classes");
+        if (label && std::none_of(fields_.begin(), fields_.end(), [](auto* f) { return f->classes > 0; }))
+            throw Error(Exit::usage, "--label: the model takes no classes");
     }
     /// Of examples at .. at + n.
     const float* const* of(std::int64_t at, std::int64_t n) {

@@ -142,6 +142,14 @@ typedef struct elbo_host {
     const void* (*extension)(const char* id);
 } elbo_host;
 
+/* The extension of this name: nodes of the trained tensors that the part in a role has made so far in the recording, in
+ * order. Writes `capacity` of them at most; *n_out is how many there are. */
+#define ELBO_TRAINED "elbo.trained"
+typedef struct elbo_trained {
+    uint32_t size;
+    int32_t (*tensors)(elbo_trace*, const char* role, elbo_site, elbo_node* out, uint32_t capacity, uint32_t* n_out);
+} elbo_trained;
+
 enum { ELBO_TRAIN = 0, ELBO_TEST = 1, ELBO_SPLITS = 2 };
 enum { ELBO_CONTINUOUS = 0, ELBO_BINARY = 1, ELBO_COUNTS = 2, ELBO_TOKENS = 3, ELBO_CLASSES = 4 };
 

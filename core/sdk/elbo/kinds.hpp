@@ -32,6 +32,9 @@ inline std::int64_t tokens(In like) { return detail::query<std::int64_t>("data.t
 /// Epochs the run is asked to train.
 inline std::int64_t epochs(In like) { return detail::query<std::int64_t>("epochs", like); }
 
+/// Rows the run trains on: N of estimates over all of them.
+inline std::int64_t training_rows(In like) { return detail::query<std::int64_t>("rows", like); }
+
 /// A field of the batch by name, [B, dims of a row]. A run whose data lacks it is refused before it trains.
 inline Var field(In like, const char* name) {
     Var out{detail::recording_of(name, {&like, 1}, like.site), -1};
@@ -40,6 +43,8 @@ inline Var field(In like, const char* name) {
 }
 /// The labels of the batch, [B, numbers per row]; of classes, their numbers.
 inline Var labels(In like) { return field(like, "labels"); }
+/// The number of each row within its split, [B, 1]: every data set has it.
+inline Var row_numbers(In like) { return field(like, "row"); }
 /// How many classes the labels tell apart.
 inline std::int64_t classes(In like) { return detail::query<std::int64_t>("labels.classes", like); }
 
@@ -166,6 +171,8 @@ struct Likelihood : Component {
     virtual bool discrete() const { return is_far() && told<bool>("discrete"); }
     /// -log p(x|z), [B].
     virtual Var nll(Var raw, Var x) const { return ask("nll", raw, x); }
+    /// The same value by value, [B, D], where it is a sum over them: for models that leave some of them out.
+    virtual Var nll_values(Var raw, Var x) const { return ask("nll_values", raw, x); }
     virtual Var mean(Var raw) const { return ask("mean", raw); }
     virtual Var sample(Var raw) const { return ask("sample", raw); }
     /// One value for each row of raw values of a single one, [N, channels] -> [N, 1]: what a decoder that draws value
@@ -176,6 +183,7 @@ struct Likelihood : Component {
     template <class T>
     static std::vector<detail::Method> methods() {
         return {ELBO_METHOD(Likelihood, nll, "[B, O], [B, D] -> [B]"),
+                ELBO_OPTIONAL(Likelihood, nll_values, "[B, O], [B, D] -> [B, D]"),
                 ELBO_METHOD(Likelihood, mean, "[B, O] -> [B, D]"), ELBO_METHOD(Likelihood, sample, "[B, O] -> [B, D]"),
                 ELBO_DEFAULTED(Likelihood, pick, "[N, C] -> [N, 1]")};
     }

@@ -51,6 +51,23 @@ inline Var state(In like, const std::string& name, const Shape& dims, const Init
 /// The same, of the shape of `like`; starts at zero.
 inline Var state(const std::string& name, In like) { return state(like, name, shape(like)); }
 
+/// The trained tensors that the part in a role has made so far in this recording; ask behind it. For penalties on
+/// weights that are another part's.
+inline std::vector<Var> trained_tensors(In like, const char* role) {
+    elbo_trace* trace = detail::recording_of(role, {&like, 1}, like.site);
+    const auto* table = static_cast<const elbo_trained*>(detail::host->extension(ELBO_TRAINED));
+    if (!table) detail::refuse(trace, "this version of elbo does not tell the tensors of a role", like.site);
+    std::vector<elbo_node> nodes;
+    std::uint32_t n = 0;
+    do {
+        nodes.resize(n);
+        detail::check(trace, table->tensors(trace, role, detail::Inside::at(like.site), nodes.data(), n, &n));
+    } while (n > nodes.size());
+    std::vector<Var> out;
+    for (elbo_node node : nodes) out.push_back({trace, node});
+    return out;
+}
+
 /// What a state will be after this step; reads within the step still see the old value. Only where `training(x)`.
 inline void assign(Var kept, In value) {
     elbo_trace* trace = detail::recording_of("assign", std::array{In(kept), value}, value.site);
