@@ -1,9 +1,10 @@
+#include <elbo/autoencoder.hpp>
 #include <elbo/plugin.hpp>
 using namespace elbo;
 
 /// Autoencoder: minimises the reconstruction R(x, g(f(x))). By parameters it is a denoising one, which sees x corrupted
 /// (Vincent et al. 2008), a sparse one (Ng 2011) or a contractive one (Rifai et al. 2011).
-struct Ae : Model {
+struct Ae : Autoencoder {
     std::string noise = "none", sparsity = "none";
     double noise_level = 0.2, sparsity_weight = 1e-3, sparsity_target = 0.05;
     Scheduled contractive = 0;
@@ -27,13 +28,12 @@ struct Ae : Model {
         if (noise_level > 1 && (noise == "masking" || noise == "salt_and_pepper"))
             throw std::invalid_argument("model.noise_level is a share of the values, at most 1, with noise " + noise);
     }
-    std::string uses() const override { return "encoder=mlp posterior=delta decoder=mlp likelihood=mse"; }
 
     Var objective(Var x) const override {
         Var seen = training(x) ? corrupted(x) : x;
         const Vars q = code(seen);
         Var z = the<Posterior>(x).sample(q);
-        Var loss = the<Likelihood>(x).nll(the<Decoder>(x).raw(z), flatten(x));
+        Var loss = reconstruction(x, z);
         term("reconstruction", loss);
         if (sparsity != "none") {
             Var penalty = sparse(z);
@@ -47,14 +47,8 @@ struct Ae : Model {
         }
         return loss;
     }
-    Var encode(Var x) const override { return the<Posterior>(x).mean(code(x)); }
-    Var decode(Var z) const override { return the<Likelihood>(z).mean(the<Decoder>(z).raw(z)); }
-    Var reconstruct(Var x) const override { return decode(encode(x)); }
-    Var score(Var x) const override { return the<Likelihood>(x).nll(the<Decoder>(x).raw(encode(x)), flatten(x)); }
 
 private:
-    static Vars code(Var x) { return the<Posterior>(x).parameters_of(the<Encoder>(x).features(x)); }
-
     Var corrupted(Var x) const {
         if (noise == "gaussian") return x + noise_level * normal_like(x);
         if (noise == "none") return x;

@@ -1,51 +1,30 @@
+#include <elbo/autoencoder.hpp>
+#include <elbo/divergences.hpp>
 #include <elbo/plugin.hpp>
 using namespace elbo;
 
 /// FactorVAE (Kim and Mnih 2018): a VAE whose codes are pushed towards independence. A critic learns to tell codes from
 /// codes whose latents come from different rows; its log odds estimate the total correlation, weighed by gamma.
 /// Minimises R + KL + gamma TC over the autoencoder, and the critic's cross-entropy over the critic, in one step.
-struct Factor : Model {
+struct Factor : Variational {
     Scheduled gamma = 10;
     void parameters(auto& p) { p("gamma", gamma, "weight of the total correlation", not_negative); }
-    std::string uses() const override {
-        return "encoder=mlp posterior=diagonal_gaussian prior=standard_normal decoder=mlp likelihood=bernoulli "
-               "critic:encoder=mlp";
-    }
+    std::string uses() const override { return Variational::uses() + " critic:encoder=mlp"; }
 
     Var objective(Var x) const override {
         const Vars q = code(x);
         Var z = the<Posterior>(x).sample(q);
-        const Bound b = bound(x, q, z, the<Decoder>(x).raw(z));
+        const Bound b = bound_at(x, q, z);
         b.report();
         Var correlation = log_odds(z);
         term("total_correlation", correlation, estimated_term);
         // Cross-entropy of "from one row" against "from different rows"; no gradient to the autoencoder.
         Var still = stop_gradient(z);
-        also_minimise("critic_loss", 0.5 * (softplus(-log_odds(still)) + softplus(log_odds(mixed(still)))),
-                      "critic model");
+        also_minimise("critic_loss", 0.5 * told_apart(still, mixed(still)), "critic model");
         return b.reconstruction + b.kl + gamma(x) * correlation;
-    }
-    Var encode(Var x) const override { return the<Posterior>(x).mean(code(x)); }
-    Var reconstruct(Var x) const override { return the<Likelihood>(x).mean(the<Decoder>(x).raw(encode(x))); }
-    Var sample(Var like) const override {
-        return the<Likelihood>(like).mean(the<Decoder>(like).raw(the<Prior>(like).sample(like)));
-    }
-    /// The bound at the mean code.
-    Var score(Var x) const override {
-        const Vars q = code(x);
-        Var z = the<Posterior>(x).mean(q);
-        const Bound b = bound(x, q, z, the<Decoder>(x).raw(z));
-        return b.reconstruction + b.kl;
     }
 
 private:
-    static Vars code(Var x) { return the<Posterior>(x).parameters_of(the<Encoder>(x).features(x)); }
-
-    /// log D / (1 - D), [B]: how much z looks as if all latents came from one row.
-    static Var log_odds(Var z) {
-        Var h = flatten(auxiliary<Encoder>(z, "critic").features(z));
-        return sum_rows(linear(h, 1, "log_odds"));
-    }
     /// Latent j of row i from row i + j + 1 of the batch: rows are drawn in random order, so these are independent.
     static Var mixed(Var z) {
         const Shape s = shape(z);

@@ -1,3 +1,4 @@
+#include <elbo/autoencoder.hpp>
 #include <elbo/plugin.hpp>
 using namespace elbo;
 
@@ -5,7 +6,7 @@ using namespace elbo;
 /// analytic where prior and posterior have a closed form, else the one-sample estimate log q(z|x) - log p(z).
 /// By parameters the KL is held at a capacity (Burgess et al. 2018) or above free bits (Kingma et al. 2016), and the
 /// bound is the importance-weighted one (Burda et al. 2016), its gradient doubly reparameterised (Tucker et al. 2019).
-struct Vae : Model {
+struct Vae : Variational {
     Scheduled beta = 1, capacity = 0;
     double warmup = 0, free_bits = 0;
     std::int64_t samples = 1;
@@ -34,15 +35,12 @@ struct Vae : Model {
             throw std::invalid_argument(
                 "model.bound importance has no KL of its own: beta, warmup, capacity and free_bits stay as they are");
     }
-    std::string uses() const override {
-        return "encoder=mlp posterior=diagonal_gaussian prior=standard_normal decoder=mlp likelihood=bernoulli";
-    }
 
     Var objective(Var x) const override {
         Var h = the<Encoder>(x).features(x);
         if (kind_of_bound == "importance") return importance_weighted(x, h);
         const Vars q = the<Posterior>(x).parameters_of(h);
-        Bound b = at(x, q, the<Posterior>(x).sample(q));
+        Bound b = bound_at(x, q, the<Posterior>(x).sample(q));
         if (samples > 1) {
             const Draws d = draws(x, h);
             b.reconstruction = mean(d.nll, {1});
@@ -51,28 +49,14 @@ struct Vae : Model {
         b.report();
         return b.reconstruction + penalty(x, b);
     }
-    Var encode(Var x) const override { return the<Posterior>(x).mean(code(x)); }
-    Var decode(Var z) const override { return decoded(z); }
-    Var reconstruct(Var x) const override { return decode(encode(x)); }
-    Var sample(Var like) const override { return decode(the<Prior>(like).sample(like)); }
     /// At the mean code: nothing is drawn, so that equal rows have equal scores.
     Var score(Var x) const override {
         const Vars q = code(x);
-        const Bound b = at(x, q, the<Posterior>(x).mean(q));
+        const Bound b = bound_at(x, q, the<Posterior>(x).mean(q));
         return anomaly == "elbo" ? b.reconstruction + b.kl : b.reconstruction;
-    }
-    Var log_weight(Var x) const override {
-        const Vars q = code(x);
-        Var z = the<Posterior>(x).sample(q);
-        must_match(the<Posterior>(x), the<Prior>(x));
-        return the<Prior>(x).log_prob(z) - the<Posterior>(x).log_prob(q, z) -
-               the<Likelihood>(x).nll(raw_of(x, z), flatten(x));
     }
 
 private:
-    static Vars code(Var x) { return the<Posterior>(x).parameters_of(the<Encoder>(x).features(x)); }
-    static Bound at(Var x, const Vars& q, Var z) { return bound(x, q, z, raw_of(x, z)); }
-
     Var penalty(Var x, const Bound& b) const {
         const Var weight = warmup == 0 ? beta(x) : beta(x) * min(epoch(x) / warmup, 1.0);
         if (free_bits > 0) {
@@ -90,29 +74,21 @@ private:
     struct Draws {
         Var nll, kl; ///< kl: log q(z|x) - log p(z)
     };
-    /// x, or whatever has a row for each example, with every row K times: [B, ...] -> [B K, ...].
-    Var repeated(Var x) const {
-        Shape s = shape(x), one = s, all = s;
-        one.insert(one.begin() + 1, 1), all.insert(all.begin() + 1, samples);
-        s[0] *= samples;
-        return reshape(broadcast_to(reshape(x, one), all), s);
-    }
     Draws draws(Var x, Var h) const {
-        const Vars q = the<Posterior>(x).parameters_of(repeated(h));
+        const Vars q = the<Posterior>(x).parameters_of(repeat_rows(h, samples));
         return weighed(x, q, the<Posterior>(x).sample(q));
     }
     Draws weighed(Var x, const Vars& q, Var z) const {
         const Shape each{shape(x)[0], samples};
-        must_match(the<Posterior>(x), the<Prior>(x));
-        Var again = repeated(flatten(x)), nll = the<Likelihood>(x).nll(raw_of(again, z), again);
-        return {reshape(nll, each), reshape(the<Posterior>(x).log_prob(q, z) - the<Prior>(x).log_prob(z), each)};
+        Var again = repeat_rows(flatten(x), samples), nll = the<Likelihood>(x).nll(raw_of(again, z), again);
+        return {reshape(nll, each), reshape(log_ratio(q, z), each)};
     }
 
     /// -log 1/K sum_k w_k with w = p(x, z) / q(z|x), [B]. What it is better than the mean of -log w_k is a term of its
     /// own.
     Var importance_weighted(Var x, Var h) const {
         const bool twice = slope != "standard" && training(x);
-        Vars q = the<Posterior>(x).parameters_of(repeated(h));
+        Vars q = the<Posterior>(x).parameters_of(repeat_rows(h, samples));
         const Var drawn = the<Posterior>(x).sample(q);
         Var z = drawn;
         if (twice) {

@@ -22,15 +22,19 @@ struct Bound {
     }
 };
 
-/// Refuses a posterior without a density, and a prior over another space.
-inline void must_match(const Posterior& posterior, const Prior& prior) {
-    if (!posterior.density())
-        throw std::invalid_argument("the KL from posterior '" + posterior.family() +
-                                    "' is infinite: it is a point mass. Use model 'ae', or another posterior");
+/// Refuses a prior over another space than the posterior's.
+inline void must_share_space(const Posterior& posterior, const Prior& prior) {
     if (posterior.space() != prior.space())
         throw std::invalid_argument("posterior '" + posterior.family() + "' gives codes of the space '" +
                                     posterior.space() + "', and the prior lies in the space '" + prior.space() +
                                     "': choose a pair of one space");
+}
+/// Refuses a posterior without a density too.
+inline void must_match(const Posterior& posterior, const Prior& prior) {
+    if (!posterior.density())
+        throw std::invalid_argument("the KL from posterior '" + posterior.family() +
+                                    "' is infinite: it is a point mass. Use model 'ae', or another posterior");
+    must_share_space(posterior, prior);
 }
 
 /// Raw values of x given z: of a decoder that draws value by value, each given those before it.
