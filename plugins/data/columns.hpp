@@ -55,6 +55,18 @@ public:
         }
     }
 
+    /// 1 where a value is there and 0 where it is missing; with `spread`, of the columns that spread_classes makes.
+    Table observed(bool spread) const {
+        Table out;
+        for (std::size_t i = 0; i < values.size(); ++i) {
+            const Column& c = columns[i % columns.size()];
+            const std::size_t wide = spread && c.classes ? c.words.size() : 1;
+            out.values.insert(out.values.end(), wide, std::isnan(values[i]) ? 0 : 1);
+            if (i < columns.size()) out.columns.resize(out.columns.size() + wide, c);
+        }
+        return out;
+    }
+
     /// What is missing becomes the column's mean or median, or 0; of classes, the most frequent one.
     void fill(const std::string& how) {
         for (std::size_t k = 0; k < columns.size(); ++k) {

@@ -35,8 +35,9 @@ struct Csv : DataSet {
         p("counts", counts, "columns that count something: the likelihood mixed takes them so");
         p("missing", missing,
           "fields that are empty, NA, NaN or ?: refused; drop: their rows are left out; else what numbers are filled "
-          "with, over all rows (of classes: the most frequent one)",
-          one_of("refuse|drop|mean|median|zero"));
+          "with, over all rows (of classes: the most frequent one); mark: with the mean, and the field `observed` is 0 "
+          "there and 1 elsewhere",
+          one_of("refuse|drop|mean|median|zero|mark"));
     }
 
     void ready() override {
@@ -58,8 +59,9 @@ struct Csv : DataSet {
         while (!load()) {} // again where a column turned out to hold words
         table_.sort_words();
         labels_.sort_words();
+        if (missing == "mark") observed_ = table_.observed(categories == "one_hot");
         try {
-            table_.fill(missing);
+            table_.fill(missing == "mark" ? "mean" : missing);
         } catch (const std::runtime_error& e) {
             throw std::runtime_error(path + ": " + e.what());
         }
@@ -83,7 +85,9 @@ private:
 
     template <class To>
     void copy(std::uint32_t field, int split, const std::int64_t* rows, std::int64_t n, To* out) const {
-        const Table& from = field == 0 ? table_ : labels_;
+        const Table& from = field == 0                                         ? table_
+                            : missing == "mark" && field + 1 == fields_.size() ? observed_
+                                                                               : labels_;
         const std::size_t width = from.columns.size();
         for (std::int64_t i = 0; i < n; ++i, out += width)
             std::copy_n(from.values.data() + known(split, rows[i]) * width, width, out);
@@ -239,7 +243,7 @@ private:
 
     [[noreturn]] void refuse(const Lines& lines, const Column& c, std::string_view field, Reading reading) const {
         std::string at = c.name + ": ", text = shown(field);
-        const char* fill = "; fill it in, or say how: --data.missing mean, median, zero or drop";
+        const char* fill = "; fill it in, or say how: --data.missing mean, median, zero, drop or mark";
         switch (reading) {
             case Reading::empty: lines.fail_at(lines.number(), at + "the field is empty" + fill);
             case Reading::missing: lines.fail_at(lines.number(), at + text + " stands for a missing value" + fill);
@@ -266,6 +270,7 @@ private:
             fields_.push_back(describe("labels", {1}, are_classes ? ELBO_CLASSES : ELBO_CONTINUOUS,
                                        are_classes ? 0 : *first, *last, label_names_.c_str()));
         }
+        if (missing == "mark") fields_.push_back(describe("observed", {fields_[0].dims[0]}, ELBO_BINARY, 0, 1));
         return rows_of(fields_, std::int64_t(table_.rows()), 0, path.c_str());
     }
 
@@ -286,7 +291,7 @@ private:
     std::set<std::size_t> words_in_; ///< columns of the file that hold words
     std::size_t width_ = 0;          ///< columns of the file
     std::vector<std::string> names_; ///< of all of them
-    Table table_, labels_;
+    Table table_, labels_, observed_;
     std::string label_names_;
     std::vector<elbo_field> fields_;
 };

@@ -37,10 +37,11 @@ struct Table {
     Floats x() const {
         return read([&](const auto& which, float* out) { rows->read(Split::train, which, out); }, rows->values());
     }
-    Floats labels() const {
-        return read([&](const auto& which, float* out) { rows->read(*rows->find("labels"), Split::train, which, out); },
-                    1);
+    Floats field(const char* name) const {
+        return read([&](const auto& which, float* out) { rows->read(*rows->find(name), Split::train, which, out); },
+                    rows->find(name)->dims.numel());
     }
+    Floats labels() const { return field("labels"); }
 
 private:
     template <class F>
@@ -106,6 +107,25 @@ TEST_CASE("csv: zero and mean, columns by number, classes written as numbers, a 
              {"t.csv:1", "column 0 (from 0)", "'a' is not a number"});
     must_say(said("a,b\n1,2\n", {{"drop", std::string("a,b")}}), {"no column is left"});
     must_say(said("a,b\n1,2\n", {{"columns", std::string("aa")}}), {"no column 'aa'", "did you mean 'a'"});
+}
+
+TEST_CASE("csv: gaps that are marked hold the mean, and a field says where they are") {
+    const Table t("1,5,\n2,,4\n3,7,8\n", {{"missing", std::string("mark")}, {"label", std::string("0")}});
+    CHECK(t.x() == Floats{5, 6, 6, 4, 7, 8});
+    CHECK(t.field("observed") == Floats{1, 0, 0, 1, 1, 1});
+    CHECK(t.labels() == Floats{1, 2, 3});
+    const Table words("a,b\nred,1\n,2\nblue,\n",
+                      {{"missing", std::string("mark")}, {"categories", std::string("one_hot")}});
+    CHECK(words.field("observed") == Floats{1, 1, 1, 0, 0, 1, 1, 1, 0});
+    CHECK(words.x().size() == 9);
+    CHECK(words.rows->find("observed")->dims == words.rows->dims());
+}
+
+TEST_CASE("rows: every data set numbers the rows of a split in the field row") {
+    const Table t("1,5\n2,6\n3,7\n", {});
+    CHECK(t.field("row") == Floats{0, 1, 2});
+    const Table own("row,b\n4,6\n5,7\n", {});
+    CHECK(own.field("row") == Floats{0, 1});
 }
 
 TEST_CASE("csv: with numbers_only, standardizing leaves classes, yes or no and counts alone") {
