@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <map>
+#include <set>
 
 #include "core/run/resolve.hpp"
 #include "tests/bench/likelihoods.hpp"
@@ -19,7 +20,7 @@ inline std::vector<NamedValue> small_values(const std::string& kind, std::int64_
         {"channels", widths({4})},    {"features", std::int64_t(8)},   {"blocks", std::int64_t(1)},
         {"depth", std::int64_t(1)},   {"heads", std::int64_t(2)},      {"couplings", std::int64_t(2)},
         {"flows", std::int64_t(2)},   {"codebook", std::int64_t(4)},   {"classes", std::int64_t(kLatent)}};
-    if (kind == "model") all.push_back({"width", std::int64_t(kLatent)});
+    if (kind == "model") all.push_back({"width", std::int64_t(kLatent)}), all.push_back({"classes", widths({2})});
     return all;
 }
 
@@ -96,6 +97,12 @@ inline std::vector<std::vector<Chosen>> sparse_grid(const std::string& model, st
     return out;
 }
 
+/// The whole grid of the models that the others are built like, the sparse one of these.
+inline std::vector<std::vector<Chosen>> grid_of(const std::string& model) {
+    static const std::set<std::string> first{"ae", "vae", "cvae", "factor", "vq_vae"};
+    return first.contains(model) ? whole_grid(model) : sparse_grid(model);
+}
+
 inline std::string text(const std::vector<Chosen>& parts) {
     std::string out;
     for (const Chosen& c : parts) out += c.kind + "=" + c.name + " ";
@@ -118,9 +125,14 @@ inline bool is(const std::vector<Chosen>& parts, const std::string& kind, std::i
     const Chosen* c = chosen(parts, kind);
     return c && std::any_of(names.begin(), names.end(), [&](const char* n) { return c->name == n; });
 }
+/// Models that compare codes with draws of the prior, and ask for no density.
+inline bool compares_draws(const Parts& parts) { return is(parts, "model", {"wae", "aae", "sliced"}); }
 inline const std::vector<Meaningless>& meaningless() {
     static const std::vector<Meaningless> all{
-        {"point mass", [](const Parts& p, const Dims&) { return chosen(p, "prior") && is(p, "posterior", {"delta"}); }},
+        {"point mass",
+         [](const Parts& p, const Dims&) {
+             return chosen(p, "prior") && !compares_draws(p) && is(p, "posterior", {"delta"});
+         }},
         {"space",
          [](const Parts& p, const Dims&) {
              return chosen(p, "prior") && make_part(*chosen(p, "posterior"))->fact<std::string>("space") !=
@@ -128,10 +140,8 @@ inline const std::vector<Meaningless>& meaningless() {
          }},
         {"its own codes alone",
          [](const Parts& p, const Dims&) {
-             return is(p, "prior", {"vamp"}) && is(p, "posterior", {"iaf", "planar"});
+             return is(p, "prior", {"vamp"}) && !compares_draws(p) && is(p, "posterior", {"iaf", "planar"});
          }},
-        {"have no class",
-         [](const Parts& p, const Dims&) { return is(p, "model", {"cvae"}) && is(p, "prior", {"vamp"}); }},
         {"asks an encoder",
          [](const Parts& p, const Dims&) { return is(p, "model", {"draw"}) && is(p, "prior", {"vamp"}); }},
         {"sequences",
@@ -142,6 +152,18 @@ inline const std::vector<Meaningless>& meaningless() {
         {"writes tokens",
          [](const Parts& p, const Dims&) {
              return is(p, "decoder", {"gru", "lstm", "transformer"});
+         }},
+        {"have no class",
+         [](const Parts& p, const Dims&) {
+             return is(p, "model", {"cvae", "semi_supervised"}) && is(p, "prior", {"vamp"});
+         }},
+        {"latent by latent",
+         [](const Parts& p, const Dims&) {
+             return is(p, "model", {"beta_tc"}) && !is(p, "posterior", {"diagonal_gaussian"});
+         }},
+        {"variance of each code",
+         [](const Parts& p, const Dims&) {
+             return is(p, "model", {"dip"}) && !is(p, "posterior", {"diagonal_gaussian", "full_gaussian"});
          }},
         {"takes images",
          [](const Parts& p, const Dims& d) {
@@ -176,7 +198,7 @@ inline std::unique_ptr<core::Session> session_of(const std::vector<Chosen>& part
                                                  double average = 0) {
     auto settings = session_settings(kLatent, data, 7, 4);
     settings.average = average;
-    settings.fields = {{"labels", {1}, 3}};
+    settings.fields = {{"labels", {1}, 3}, {"row", {1}, 0}};
     return make_session(make_parts(parts), settings, on);
 }
 
@@ -188,14 +210,15 @@ inline std::vector<Chosen> plain_vae(const std::vector<NamedValue>& values = {})
             {"optimizer", "adam"}};
 }
 
-/// The class of each row, for models that take it.
+/// The class of each row and its number, for models that take them.
 inline const float* const* given_fields() {
-    static const std::vector<float> labels = [] {
+    static const auto counted = [](std::int64_t classes) {
         std::vector<float> all;
-        for (std::int64_t i = 0; i < kRows; ++i) all.push_back(float(i % 3));
+        for (std::int64_t i = 0; i < kRows; ++i) all.push_back(float(i % classes));
         return all;
-    }();
-    static const float* pointers[] = {labels.data()};
+    };
+    static const std::vector<float> labels = counted(3), rows = counted(kRows);
+    static const float* pointers[] = {labels.data(), rows.data()};
     return pointers;
 }
 

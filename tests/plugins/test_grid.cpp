@@ -106,7 +106,7 @@ TEST_CASE(
     "refuses") {
     Tally tally;
     for (const std::string& model : plugins().names("model"))
-        for (const auto& parts : whole_grid(model)) walk(parts, {8, 8, 1}, false, tally);
+        for (const auto& parts : grid_of(model)) walk(parts, {8, 8, 1}, false, tally);
     tally.print();
     CHECK(tally.worked >= 7000);
     CHECK(tally.refused >= 1000);
