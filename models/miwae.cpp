@@ -17,7 +17,7 @@ struct Miwae : Variational {
         p("bound", bound_kind, "miwae: mean of the groups; piwae: the decoder's is of one group; ciwae: with the elbo",
           one_of("miwae|piwae|ciwae"));
         p("groups", groups, "M, whose bounds are averaged", within(1, 1 << 10));
-        p("samples", samples, "K, codes of a group, whose weights are averaged", within(1, 1 << 12));
+        p("samples", samples, "K, codes of a group, whose weights are averaged", within(1, 1 << 16));
         p("beta", beta, "share of the elbo in ciwae", within(0, 1));
         p("missing", missing, "values are missing where the data's field `observed` is 0: --data.missing mark");
     }

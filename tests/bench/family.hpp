@@ -36,8 +36,9 @@ struct Family {
 
     Family(const std::vector<Chosen>& parts, const Doubles& data, std::int64_t columns_ = 3, std::int64_t latent_ = 2,
            const char* purpose = "test")
-        : bench(parts, {columns_}, latent_), s(bench, purpose), rows(std::int64_t(data.size()) / columns_),
-          latent(latent_), columns(columns_) {
+        : bench(parts, {columns_}, latent_), s(bench, purpose, std::int64_t(data.size()) / columns_),
+          rows(std::int64_t(data.size()) / columns_), latent(latent_), columns(columns_) {
+        if (!bench.find_part("optimizer")) bench.add(make_part({"optimizer", "sgd"}));
         bench.fields = {{"labels", {1}}, {"row", {1}}, {"observed", {columns_}}};
         x = s.input("x", {rows, columns_}, data);
     }

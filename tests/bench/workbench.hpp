@@ -11,7 +11,8 @@ namespace elbo::test {
 /// One recording, evaluated in f64 with inputs and tensors of the test's choice.
 class Study {
 public:
-    explicit Study(Workbench& on, const char* purpose = "test") : r(ops::table(), &on, purpose), bench(on) {}
+    explicit Study(Workbench& on, const char* purpose = "test", std::int64_t rows = 0)
+        : r(ops::table(), &on, purpose, rows), bench(on) {}
 
     Var input(const std::string& name, const Dims& dims, const Doubles& given) {
         REQUIRE(std::int64_t(given.size()) == dims.numel());
