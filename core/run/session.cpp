@@ -193,6 +193,12 @@ void Session::record_purpose(Recording& r, FreezeRequest& request, std::int64_t 
         request.outputs.push_back({"sample", r.call(part("model"), "sample", std::array{like}).at(0).node});
         return;
     }
+    if (purpose == "stages") { // of each row one behind the other
+        Var like = constant(r.input("nothing", {}), 0, {rows, settings_.latent});
+        const std::vector<Var> all = r.call(part("model"), "stages", std::array{like});
+        request.outputs.push_back({"stages", concat(all, 1).node});
+        return;
+    }
     if (purpose == "draw") { // the codes that `sample` begins with
         Var like = constant(r.input("nothing", {}), 0, {rows, settings_.latent});
         request.outputs.push_back({"draw", r.call(part("prior"), "sample", std::array{like}).at(0).node});

@@ -2,10 +2,9 @@
 // and kept. Purposes:
 //
 //     train        x -> loss and terms (means over the rows), and the update of every parameter
-//     evaluate     x -> per row: loss, each term, squared error of the reconstruction from the mean code (of tokens:
-//     how
-//                  many there are), mean code
-//     encode, reconstruct, score, sample, decode, log_weight       what the model's method of that name gives
+//     evaluate     x -> per row: loss, each term, squared error of the reconstruction from the mean code, mean code;
+//                  of tokens how many there are, instead of the error
+//     encode, reconstruct, score, sample, stages, decode, log_weight      what the model's method of that name gives
 //
 // With a moving average of the weights, every purpose but train reads the average.
 #pragma once

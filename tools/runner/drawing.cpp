@@ -123,6 +123,14 @@ void draw_samples(const fs::path& file, core::Session& session, const core::Rows
     core::write_png(file, l.sheet(x, count, l.columns_for(count)));
 }
 
+void draw_stages(const fs::path& file, core::Session& session, std::int64_t count, std::uint64_t seed) {
+    const Look l(session.settings());
+    session.run("stages", nullptr, count, seed);
+    const auto x = session.output("stages");
+    const std::int64_t images = std::int64_t(x.size()) / session.settings().data.numel();
+    core::write_png(file, l.sheet(x, images, int(images / count)));
+}
+
 void draw_pictures(const core::Run& run, core::Session& session, const core::Rows& rows) {
     if (!is_image(rows.dims())) return;
     const Split split = rows.count(Split::test) > 0 ? Split::test : Split::train;

@@ -31,6 +31,8 @@ void draw_reconstructions(const std::filesystem::path& file, core::Session& sess
                           core::Split split, std::int64_t first, std::int64_t count);
 void draw_samples(const std::filesystem::path& file, core::Session& session, const core::Rows& rows, std::int64_t count,
                   std::uint64_t seed, std::optional<std::int64_t> label = {});
+/// Samples of a model that makes them in steps: a line for each, how it comes about from left to right.
+void draw_stages(const std::filesystem::path& file, core::Session& session, std::int64_t count, std::uint64_t seed);
 /// Reconstructions of the first rows of the split, and samples where the model has some, into RUN/pictures.
 void draw_pictures(const core::Run& run, core::Session& session, const core::Rows& rows);
 

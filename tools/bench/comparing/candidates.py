@@ -3,6 +3,7 @@ import os
 import subprocess
 
 IMAGE_NETS = ("W3", "W4", "W8")
+JAX_NETS = ("W1a", "W1b", "W2a", "W2b", "W3", "W4", "W8")  # that peers/jax_nets.py has
 PEERS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "peers")
 # peer: script, its words, only for image nets, counted among the f32 peers
 VARIANTS = {
@@ -62,7 +63,7 @@ def peers(pythons, wanted, preload=None):
             for also in [None, preload] if preload and library == "torch" else [None]:
                 environment = {"OMP_PROC_BIND": "true"} | ({"LD_PRELOAD": also} if also else {})
                 found.append(Candidate(name + (" preloaded" if also else ""), [python, script, *words], environment,
-                                       IMAGE_NETS if images else None, f32))
+                                       JAX_NETS if library == "jax" else IMAGE_NETS if images else None, f32))
     return found, missing
 
 

@@ -114,5 +114,51 @@ class ResidualVae(Vae):
         return raw
 
 
+class Draw(nn.Module):
+    """Without attention: ten steps of two LSTMs."""
+
+    def __init__(self, steps=10, width=256, latent=10, values=784):
+        super().__init__()
+        self.steps, self.width, self.values = steps, width, values
+        self.reader, self.writer = nn.LSTMCell(2 * values + width, width), nn.LSTMCell(latent, width)
+        self.mean, self.log_var, self.canvas = (nn.Linear(width, latent), nn.Linear(width, latent), nn.Linear(width, values))
+
+    def loss(self, x):
+        x = x.flatten(1)
+        canvas, total = x.new_zeros(len(x), self.values), 0
+        h = c = told = memory = x.new_zeros(len(x), self.width)
+        for _ in range(self.steps):
+            h, c = self.reader(torch.cat([x, x - torch.sigmoid(canvas), told], 1), (h, c))
+            mean, log_var = self.mean(h), self.log_var(h)
+            total = total - 0.5 * torch.sum(1 + log_var - mean.pow(2) - log_var.exp())
+            z = mean + torch.randn_like(mean) * torch.exp(0.5 * log_var)
+            told, memory = self.writer(z, (told, memory))
+            canvas = canvas + self.canvas(told)
+        return total + F.binary_cross_entropy_with_logits(canvas, x, reduction="sum")
+
+
+class SentenceVae(Vae):
+    """Bowman et al. 2016, with nn.GRU both ways; x is [B, T] of tokens."""
+
+    def __init__(self, tokens, embedding=128, width=256, latent=32):
+        super().__init__()
+        self.read_words, self.write_words = nn.Embedding(tokens, embedding), nn.Embedding(tokens, embedding)
+        self.reader, self.writer = (nn.GRU(embedding, width, batch_first=True) for _ in range(2))
+        self.latent(width, latent)
+        self.start, self.logits = nn.Linear(latent, width), nn.Linear(width, tokens)
+
+    def encoder(self, x):
+        return self.reader(self.read_words(x))[1][0]
+
+    def loss(self, x):
+        mean, log_var = self.code(x)
+        z = mean + torch.randn_like(mean) * torch.exp(0.5 * log_var)
+        before = F.pad(self.write_words(x[:, :-1]), (0, 0, 1, 0))
+        out, _ = self.writer(before, torch.tanh(self.start(z))[None])
+        kl = -0.5 * torch.sum(1 + log_var - mean.pow(2) - log_var.exp())
+        return F.cross_entropy(self.logits(out).flatten(0, 1), x.flatten(), reduction="sum") + kl
+
+
 NETS = {"mlp_vae": lambda: MlpVae((400,), 20), "deep_mlp_vae": lambda: MlpVae((512, 512), 32), "conv_vae": ConvVae,
-        "deep_conv_vae": DeepConvVae, "residual_vae": ResidualVae}
+        "deep_conv_vae": DeepConvVae, "residual_vae": ResidualVae, "draw": Draw,
+        "sentence_vae": lambda: SentenceVae(100), "sentence_vae_10k": lambda: SentenceVae(10000)}

@@ -27,8 +27,7 @@ def adam(parameters):
 class Peer:
     def __init__(self, o, net, rows):
         self.o, self.rows = o, rows
-        height, width, channels = measuring.SHAPES[net]
-        self.net, x = NETS[net](), torch.rand(measuring.BATCHES * rows, channels, height, width)
+        self.net, x = NETS[net](), self.data(net, measuring.BATCHES * rows)
         if o.channels_last:
             self.net, x = self.net.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
         self.x = [x[i * rows : (i + 1) * rows] for i in range(measuring.BATCHES)]
@@ -37,7 +36,17 @@ class Peer:
         if o.inference:
             self.net.eval()
         ready = (lambda f: torch.compile(f, mode=o.compile, dynamic=False)) if o.compile else lambda f: f
-        self.objective, self.seen, self.code = ready(self.net.loss), ready(self.net.reconstruct), ready(self.net.code)
+        self.objective = ready(self.net.loss)
+        if o.inference:
+            self.seen, self.code = ready(self.net.reconstruct), ready(self.net.code)
+
+    @staticmethod
+    def data(net, rows):
+        if net in measuring.TOKENS:
+            places, tokens = measuring.TOKENS[net]
+            return torch.randint(2, tokens, (rows, places))
+        height, width, channels = measuring.SHAPES[net]
+        return torch.rand(rows, channels, height, width)
 
     def autocast(self):
         return torch.autocast("cpu", torch.bfloat16, enabled=self.o.bf16)

@@ -68,6 +68,21 @@ void set_picking(const Arguments& arguments, core::Session& session, std::int64_
         core::tell("note: --pick-temperature, --top-k and --top-p have no effect: nothing is drawn value by value");
 }
 
+// How samples come about, of a model that makes them in steps.
+int stages(const Arguments& arguments, const OpenRun& open, std::int64_t count, std::uint64_t seed) {
+    if (!open.session().can("stages"))
+        throw Error(Exit::usage, fmt::format("--stages: model '{}' does not make its samples in steps",
+                                             open.config.part("model").name))
+            .note("'draw' does");
+    if (count > kSamplesAtOnce)
+        throw Error(Exit::usage, fmt::format("--stages: at most {} samples", kSamplesAtOnce));
+    const auto out = out_file(arguments, open, "pictures/stages.png", {".png"});
+    is_picture(out, open.rows().dims(), count, "--count");
+    draw_stages(out, open.session(), count, seed);
+    fmt::print("{}\n", out.string());
+    return 0;
+}
+
 int sample(const Arguments& arguments, core::Registry& registry) {
     const OpenRun open = open_run(arguments, registry);
     if (!can_sample(open.session()))
@@ -85,6 +100,7 @@ int sample(const Arguments& arguments, core::Registry& registry) {
         text->finish();
         return 0;
     }
+    if (arguments.has("stages")) return stages(arguments, open, arguments.number("count", 1).value_or(8), seed);
     const auto out = out_file(arguments, open, "pictures/samples.png", {".png", ".npy", ".csv"});
     if (is_picture(out, open.rows().dims(), count, "--count")) {
         draw_samples(out, open.session(), open.rows(), count, seed, label);
@@ -108,6 +124,7 @@ const VerbEntry entry(
                {"temperature", "T",
                 "times the deviations of the prior's draws: below 1 they are more alike (default: "
                 "1)"},
+               {"stages", "", "how each comes about, of a model that works in steps (default: 8 of them)"},
                {"pick-temperature", "T",
                 "what logits are divided by where tokens or pixels are picked one after the other; 0: the most likely "
                 "(default: 1)"},
