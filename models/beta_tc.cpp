@@ -7,15 +7,15 @@ using namespace elbo;
 /// p(z))), with log q(z) and log q(z_j) estimated from the batch by weighted (mws) or stratified (mss) sampling.
 struct BetaTc : Variational {
     Scheduled beta = 6, alpha = 1, gamma = 1;
-    std::string estimator = "mws";
+    std::string estimator = "mss";
     void parameters(auto& p) {
         p("beta", beta, "weight of the total correlation", not_negative);
         p("alpha", alpha, "weight of the information between data and code", not_negative);
         p("gamma", gamma, "weight of how far each latent is from its prior", not_negative);
         p("estimator", estimator,
-          "of log q(z): mws, a mean over the batch divided by the number of training rows (biased); mss, weights "
-          "under which the mean of q(z) is right",
-          one_of("mws|mss"));
+          "of log q(z): mss, weights under which the mean of q(z) is right; mws, a mean over the batch over the number "
+          "of training rows, which moves the total correlation by about log N for each latent but one",
+          one_of("mss|mws"));
     }
 
     Var objective(Var x) const override {
