@@ -20,19 +20,19 @@ struct Draw : Model {
 
     Var objective(Var x) const override {
         const Pass p = pass(x, true);
-        Var kl = p.kl[0];
-        for (std::size_t t = 1; t < p.kl.size(); ++t) kl = kl + p.kl[t];
-        Var nll = the<Likelihood>(x).nll(p.canvas.back(), flatten(x));
+        Var nll = the<Likelihood>(x).nll(p.canvas.back(), flatten(x)), kl = total(p.kl);
         term("reconstruction", nll, bound_term);
         term("kl", kl, bound_term);
         return nll + kl;
     }
+    /// At the mean codes: nothing is drawn, so that equal rows have equal scores.
+    Var score(Var x) const override {
+        const Pass p = pass(x, false);
+        return the<Likelihood>(x).nll(p.canvas.back(), flatten(x)) + total(p.kl);
+    }
     /// The mean over steps of the mean codes.
     Var encode(Var x) const override {
-        const Pass p = pass(x, false);
-        Var all = p.code[0];
-        for (std::size_t t = 1; t < p.code.size(); ++t) all = all + p.code[t];
-        return all / double(steps);
+        return total(pass(x, false).code) / double(steps);
     }
     Var reconstruct(Var x) const override { return the<Likelihood>(x).mean(pass(x, false).canvas.back()); }
     Var sample(Var like) const override { return the<Likelihood>(like).mean(written(like).back()); }
@@ -75,7 +75,7 @@ private:
             const Vars q = the<Posterior>(x).parameters_of(reader().output(state));
             Var z = draws ? the<Posterior>(x).sample(q) : the<Posterior>(x).mean(q);
             out.code.push_back(z);
-            if (draws) out.kl.push_back(divergence(x, q, z));
+            out.kl.push_back(divergence(x, q, z));
             hand = writer().step(writer().gates(z), hand);
             canvas = canvas + stroke(image, writer().output(hand));
             out.canvas.push_back(canvas);
@@ -111,6 +111,11 @@ private:
         return matmul(x, direct + error_weight(x)) + parameter(x, "reader.bias", {4 * width});
     }
 
+    static Var total(const std::vector<Var>& each) {
+        Var all = each[0];
+        for (std::size_t t = 1; t < each.size(); ++t) all = all + each[t];
+        return all;
+    }
     static Var divergence(Var x, const Vars& q, Var z) {
         auto posterior = the<Posterior>(x);
         auto prior = the<Prior>(x);

@@ -22,7 +22,7 @@ void check_support(const Part& likelihood, const Rows& rows) {
                                     likelihood.info().name, low, high, least, most));
     e.note("data " + rows.description());
     if (rows.x().kind == ELBO_COUNTS) e.note("these are counts: choose --likelihood poisson or negative_binomial");
-    else if (rows.are_tokens()) e.note("these are tokens: choose --likelihood categorical");
+    else if (rows.are_tokens()) e.note("these are tokens: choose --likelihood tokens");
     else if (rows.low() >= low && rows.high() <= high)
         e.note("only test rows lie outside: cut them with --data.clip true, or choose --likelihood gaussian");
     else if (low == 0 && high == 1)

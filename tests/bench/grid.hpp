@@ -142,6 +142,8 @@ inline const std::vector<Meaningless>& meaningless() {
          [](const Parts& p, const Dims&) {
              return is(p, "prior", {"vamp"}) && !compares_draws(p) && is(p, "posterior", {"iaf", "planar"});
          }},
+        {"relaxed classes",
+         [](const Parts& p, const Dims&) { return is(p, "model", {"miwae"}) && is(p, "posterior", {"categorical"}); }},
         {"asks an encoder",
          [](const Parts& p, const Dims&) { return is(p, "model", {"draw"}) && is(p, "prior", {"vamp"}); }},
         {"sequences",

@@ -19,7 +19,7 @@ struct Step {
     int rows;
 };
 const Step kSteps[] = {{"mlp_vae", 128},  {"mlp_vae", 1024},     {"deep_mlp_vae", 128}, {"deep_mlp_vae", 1024},
-                       {"conv_vae", 128}, {"deep_conv_vae", 64}, {"residual_vae", 64}};
+                       {"conv_vae", 128}, {"deep_conv_vae", 64}, {"draw", 100}, {"sentence_vae", 64}, {"sentence_vae_10k", 64}, {"residual_vae", 64}};
 
 /// As far as oneDNN may go, "" for what the processor has.
 constexpr const char* kInstructions[] = {"", "AVX2"};
@@ -71,7 +71,7 @@ std::vector<std::string> workloads() {
     must_be_done(o);
     std::vector<std::string> names;
     std::stringstream in(o.out);
-    const std::regex entry("^  W[0-9][ab]? +([a-z_]+) +batch");
+    const std::regex entry("^  W[0-9][ab]? +([a-z0-9_]+) +batch");
     std::smatch found;
     for (std::string line; std::getline(in, line);)
         if (std::regex_search(line, found, entry)) names.push_back(found[1]);

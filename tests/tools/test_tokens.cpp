@@ -38,8 +38,12 @@ struct Trained : TempFolder {
                                        "x.txt",
                                        "--latent",
                                        "2",
+                                       "--encoder",
+                                       "mlp",
                                        "--encoder.hidden",
                                        "16",
+                                       "--decoder",
+                                       "mlp",
                                        "--decoder.hidden",
                                        "16",
                                        "--epochs",
@@ -67,16 +71,16 @@ struct Trained : TempFolder {
 
 TEST_CASE("tokens: a likelihood of as many classes as there are tokens is chosen, and told") {
     const Trained t({}, "ab\n\nba\nabc\nab\nba\nab\nba\nab\nba\n");
-    CHECK(t.told.has("for these tokens: likelihood categorical, likelihood.classes "));
+    CHECK(t.told.has("for these tokens: likelihood tokens, likelihood.classes "));
     CHECK(t.told.has("note: 1 empty line is left out"));
     const std::string config = get(t / "run/config.toml");
-    CHECK(config.find("name = 'categorical'") != std::string::npos);
+    CHECK(config.find("name = 'tokens'") != std::string::npos);
     CHECK(config.find("standardize = false") != std::string::npos);
     const Outcome other = runner(
         {"train", "vae", "--data", "text", "--data.path", "x.txt", "--likelihood", "bernoulli", "--out", "other"},
         t.path);
     refused(other, 3,
-            {"likelihood 'bernoulli' takes values in 0..1", "these are tokens: choose --likelihood categorical"});
+            {"likelihood 'bernoulli' takes values in 0..1", "these are tokens: choose --likelihood tokens"});
 }
 
 TEST_CASE("tokens: sample, reconstruct and interpolate print text, a line for each row") {

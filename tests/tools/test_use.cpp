@@ -61,7 +61,7 @@ TEST_CASE("eval --json: exactly the promised keys, twice the same, and the terms
     for (const auto& [key, value] : j.items()) keys.push_back(key);
     CHECK(keys == std::vector<std::string>{"run", "split", "rows", "rows_left_out", "epoch", "step", "negative_elbo",
                                            "importance_nll", "reconstruction", "kl", "kl_kind", "terms", "per_latent",
-                                           "loss", "squared_error", "active_latents", "latents", "z", "unit"});
+                                           "loss", "squared_error", "perplexity", "active_latents", "latents", "z", "unit"});
     CHECK(j["rows"] == 100);
     CHECK(j["latents"] == 4);
     CHECK(j["kl_kind"] == "analytic");
@@ -235,7 +235,7 @@ TEST_CASE("list: answers as text and as json") {
     for (const char* part :
          {"model/ae", "model/vae", "prior/vamp", "encoder/mlp", "data/fashion_mnist", "optimizer/adam"})
         CHECK_MESSAGE(all.count(part), part);
-    CHECK(runner({"list", "model"}).out.starts_with("model\n  ae "));
+    CHECK(runner({"list", "model"}).out.starts_with("model\n  aae "));
     CHECK(runner({"describe", "data/fashion-mnist"}).out.find("--data.scale") != std::string::npos);
     CHECK(json::parse(runner({"describe", "prior/vamp", "--json"}).out)["parameters"][0]["flag"] ==
           "--prior.components");

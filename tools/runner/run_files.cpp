@@ -9,6 +9,7 @@
 
 #include "core/base/error.hpp"
 #include "core/base/text.hpp"
+#include "core/data/kept_rows.hpp"
 #include "core/files/atomic.hpp"
 #include "core/files/picture.hpp"
 #include "ops/backend/backends.hpp"
@@ -75,6 +76,12 @@ std::string check_info(const fs::path& file) {
         if (!json.is_object() || !json.contains(key))
             throw Damaged(fmt::format("it does not say '{}'", key), file.string());
     return "versions, hashes of data and plugins";
+}
+
+std::string check_data(const fs::path& file) {
+    const auto kept = core::kept_rows_of(core::read_file(file, 1 << 26));
+    if (!kept) throw Damaged("it does not say what rows the run was trained on", file.string());
+    return fmt::format("what the data are: {}", kept->description);
 }
 
 class FilesOfRun {
@@ -203,6 +210,7 @@ private:
         if (name == "lock") return lock();
         if (name == "metrics.csv") return one(name, [](auto& f) { return metrics_text(f); });
         if (name == "log.txt") return one(name, check_log);
+        if (name == "data.json") return one(name, check_data);
         if (name == "model/config.toml") return one(name, [&](auto& f) { return model_config(f); });
         if (name == "model/weights.safetensors") return one(name, [&](auto& f) { return weights(f); });
         if (name.starts_with("checkpoints/") && ending == ".safetensors") {

@@ -38,11 +38,14 @@ inline void must_match(const Posterior& posterior, const Prior& prior) {
 }
 
 /// Raw values of x given z: of a decoder that draws value by value, each given those before it.
-inline Var raw_of(Var x, Var z) { return the<Decoder>(x).raw_given(z, flatten(x)); }
+inline Var raw_of(In x, Var z) {
+    auto decoder = the<Decoder>(x);
+    return decoder.autoregressive() ? decoder.raw_given(z, flatten(x)) : decoder.raw(z);
+}
 /// What codes become: the likelihood's mean, or what a decoder draws that goes value by value.
-inline Var decoded(Var z) {
+inline Var decoded(In z) {
     auto decoder = the<Decoder>(z);
-    return decoder.autoregressive() ? decoder.drawn(z) : the<Likelihood>(z).mean(decoder.raw(z));
+    return decoder.autoregressive() ? decoder.drawn(z.var) : the<Likelihood>(z).mean(decoder.raw(z.var));
 }
 
 /// q: the posterior's parameters. raw: what the decoder gives for z.
