@@ -115,12 +115,13 @@ private:
     std::int64_t scratch_;
 };
 
+constexpr std::int64_t kBlockValues = 1 << 15;
 // Rows of a product that are made at a time. A block stays in the second cache beside what the update reads. There are
 // an even number of them, so that two threads have the same to do.
 std::int64_t rows_at_a_time(const Product& p) {
-    constexpr std::int64_t kBlock = 1 << 17, kWhole = 1 << 14; // bytes
-    const std::int64_t bytes = p.m * p.n * std::int64_t(sizeof(float));
-    const std::int64_t blocks = bytes <= kWhole ? 1 : (bytes + 2 * kBlock - 1) / (2 * kBlock) * 2;
+    constexpr std::int64_t kWhole = 1 << 12;
+    const std::int64_t values = p.m * p.n;
+    const std::int64_t blocks = values <= kWhole ? 1 : (values + 2 * kBlockValues - 1) / (2 * kBlockValues) * 2;
     return (p.m + blocks - 1) / blocks;
 }
 
@@ -253,11 +254,11 @@ std::optional<core::Claim> claim_matmul(const core::Candidates& from, NodeId hea
         c.forms = {as_bf16(from.program(), n.inputs[0]), as_bf16(from.program(), n.inputs[1])};
         c.label = "bf16 " + c.label;
     }
-    // Products of few rows are slow: 3 of 10,000 values at a time take seven times as long as all 256. Where sums are
+    // Blocks of few rows are slow: 3 of 10,000 values at a time take seven times as long as all 256. Where sums are
     // long, what a block loses (122 against 168 GFLOP/s over 1920 terms) is more than its way to memory and back.
     constexpr std::int64_t kFewestRows = 32, kLongestSum = 1024;
-    c.by_rows = c.forms.empty() && n.dims.rank == 2 && c.nodes.size() == 1 &&
-                rows_at_a_time(product) >= std::min(kFewestRows, product.m) && product.k <= kLongestSum;
+    c.by_rows = c.forms.empty() && n.dims.rank == 2 && c.nodes.size() == 1 && product.n <= kBlockValues / kFewestRows &&
+                product.k <= kLongestSum;
     return c;
 }
 
