@@ -31,9 +31,7 @@ struct Draw : Model {
         return the<Likelihood>(x).nll(p.canvas.back(), flatten(x)) + total(p.kl);
     }
     /// The mean over steps of the mean codes.
-    Var encode(Var x) const override {
-        return total(pass(x, false).code) / double(steps);
-    }
+    Var encode(Var x) const override { return total(pass(x, false).code) / double(steps); }
     Var reconstruct(Var x) const override { return the<Likelihood>(x).mean(pass(x, false).canvas.back()); }
     Var sample(Var like) const override { return the<Likelihood>(like).mean(written(like).back()); }
     /// The expected x after each step, [n, D] each.

@@ -22,7 +22,8 @@ struct VaeGan : Variational {
         const Bound b = bound(x, q, z, raw);
         b.report();
         const Seen data = seen(x, the<Encoder>(x, kCritic)), made = seen(image(raw), auxiliary<Encoder>(x, kCritic)),
-                   dreamt = seen(image(auxiliary<Decoder>(x).raw(the<Prior>(x).sample(z))), auxiliary<Encoder>(x, kCritic));
+                   dreamt =
+                       seen(image(auxiliary<Decoder>(x).raw(the<Prior>(x).sample(z))), auxiliary<Encoder>(x, kCritic));
         Var distance = 0.5 * sum_rows(square(data.features - made.features));
         term("feature_distance", distance);
         also_minimise("decoder_loss", gamma(x) * distance + softplus(-made.log_odds) + softplus(-dreamt.log_odds),

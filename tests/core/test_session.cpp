@@ -304,7 +304,7 @@ TEST_CASE("session: results of the wrong shape are refused with both shapes") {
 
 TEST_CASE("session: a part that is missing is named, and who asked for it") {
     auto s = make_session(make_parts(ae_without("decoder")), kSettings);
-    must_say(refusal([&] { s->prepare(kRows); }), {"decoder", "ae.cpp:", "'ae'"});
+    must_say(refusal([&] { s->prepare(kRows); }), {"decoder", "autoencoder.hpp:", "'ae'"});
 }
 
 TEST_CASE("session: programs of one batch size train, evaluate and encode at any number of rows") {

@@ -37,9 +37,9 @@ struct Opened {
 
 Settings galaxies(std::map<std::string, double> reals, std::int64_t count = 400) {
     Settings out{{"count", count},
-               {"test_count", std::int64_t(10)},
-               {"size", std::int64_t(48)},
-               {"full_well", std::int64_t(100000)}};
+                 {"test_count", std::int64_t(10)},
+                 {"size", std::int64_t(48)},
+                 {"full_well", std::int64_t(100000)}};
     for (const auto& [name, v] : reals) out.push_back({name, v});
     return out;
 }

@@ -30,32 +30,11 @@ struct Trained : TempFolder {
         for (int i = 0; i < 60 && lines.empty(); ++i)
             text += std::string(i % 3 ? "ab" : "ba") + (i % 2 ? "ab\n" : "c\n");
         put(*this / "x.txt", text);
-        std::vector<std::string> words{"train",
-                                       "vae",
-                                       "--data",
-                                       "text",
-                                       "--data.path",
-                                       "x.txt",
-                                       "--latent",
-                                       "2",
-                                       "--encoder",
-                                       "mlp",
-                                       "--encoder.hidden",
-                                       "16",
-                                       "--decoder",
-                                       "mlp",
-                                       "--decoder.hidden",
-                                       "16",
-                                       "--epochs",
-                                       "40",
-                                       "--batch",
-                                       "16",
-                                       "--threads",
-                                       "1",
-                                       "--optimizer.lr",
-                                       "0.01",
-                                       "--out",
-                                       "run"};
+        std::vector<std::string> words{"train",     "vae", "--data",           "text", "--data.path",      "x.txt",
+                                       "--latent",  "2",   "--encoder",        "mlp",  "--encoder.hidden", "16",
+                                       "--decoder", "mlp", "--decoder.hidden", "16",   "--epochs",         "40",
+                                       "--batch",   "16",  "--threads",        "1",    "--optimizer.lr",   "0.01",
+                                       "--out",     "run"};
         words.insert(words.end(), more.begin(), more.end());
         told = runner(words, path);
         must_be_done(told);
@@ -79,8 +58,7 @@ TEST_CASE("tokens: a likelihood of as many classes as there are tokens is chosen
     const Outcome other = runner(
         {"train", "vae", "--data", "text", "--data.path", "x.txt", "--likelihood", "bernoulli", "--out", "other"},
         t.path);
-    refused(other, 3,
-            {"likelihood 'bernoulli' takes values in 0..1", "these are tokens: choose --likelihood tokens"});
+    refused(other, 3, {"likelihood 'bernoulli' takes values in 0..1", "these are tokens: choose --likelihood tokens"});
 }
 
 TEST_CASE("tokens: sample, reconstruct and interpolate print text, a line for each row") {

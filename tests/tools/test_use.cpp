@@ -59,9 +59,26 @@ TEST_CASE("eval --json: exactly the promised keys, twice the same, and the terms
     const auto j = nlohmann::ordered_json::parse(text);
     std::vector<std::string> keys;
     for (const auto& [key, value] : j.items()) keys.push_back(key);
-    CHECK(keys == std::vector<std::string>{"run", "split", "rows", "rows_left_out", "epoch", "step", "negative_elbo",
-                                           "importance_nll", "reconstruction", "kl", "kl_kind", "terms", "per_latent",
-                                           "loss", "squared_error", "perplexity", "active_latents", "latents", "z", "unit"});
+    CHECK(keys == std::vector<std::string>{"run",
+                                           "split",
+                                           "rows",
+                                           "rows_left_out",
+                                           "epoch",
+                                           "step",
+                                           "negative_elbo",
+                                           "importance_nll",
+                                           "reconstruction",
+                                           "kl",
+                                           "kl_kind",
+                                           "terms",
+                                           "per_latent",
+                                           "loss",
+                                           "squared_error",
+                                           "perplexity",
+                                           "active_latents",
+                                           "latents",
+                                           "z",
+                                           "unit"});
     CHECK(j["rows"] == 100);
     CHECK(j["latents"] == 4);
     CHECK(j["kl_kind"] == "analytic");

@@ -240,7 +240,11 @@ std::string constants() {
     for (const Constant& c : kConstants)
         out += c.value > 255 ? fmt::format("| `{}` | {:#x} | {} |\n", c.name, c.value, c.what)
                              : fmt::format("| `{}` | {} | {} |\n", c.name, c.value, c.what);
-    return out;
+    return out + fmt::format(
+                     "\n## Extensions\n\nTables that `extension` of the host's table gives by name; NULL from a "
+                     "host that has none of it.\n\n| name | value | |\n| --- | --- | --- |\n| `ELBO_TRAINED` | "
+                     "\"{}\" | the trained tensors that the part in a role has made so far |\n",
+                     ELBO_TRAINED);
 }
 
 std::string note_text() {

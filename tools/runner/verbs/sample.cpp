@@ -74,8 +74,7 @@ int stages(const Arguments& arguments, const OpenRun& open, std::int64_t count, 
         throw Error(Exit::usage, fmt::format("--stages: model '{}' does not make its samples in steps",
                                              open.config.part("model").name))
             .note("'draw' does");
-    if (count > kSamplesAtOnce)
-        throw Error(Exit::usage, fmt::format("--stages: at most {} samples", kSamplesAtOnce));
+    if (count > kSamplesAtOnce) throw Error(Exit::usage, fmt::format("--stages: at most {} samples", kSamplesAtOnce));
     const auto out = out_file(arguments, open, "pictures/stages.png", {".png"});
     is_picture(out, open.rows().dims(), count, "--count");
     draw_stages(out, open.session(), count, seed);
