@@ -38,26 +38,27 @@ private:
 /// A run of rows and what goes with them.
 struct RowsInMemory {
     std::int64_t at, n;         ///< rows at .. at + n of the split
-    std::span<const float> x;   ///< [n, values]
+    std::span<const float> x;   ///< [n, values]; empty where it was not asked for
     const float* const* fields; ///< of the names asked for, in order
 };
 
-/// The same with further fields: f(const RowsInMemory&).
+/// The same with further fields, and without x where nobody reads it: f(const RowsInMemory&).
 template <class F>
 void for_batches(const Rows& rows, const std::vector<std::string>& names, Split split, std::int64_t first,
-                 std::int64_t count, std::int64_t batch, F f) {
+                 std::int64_t count, std::int64_t batch, F f, bool with_x = true) {
     if (count <= 0) return;
     batch = std::min(batch, count);
-    const AlignedFloats x = aligned_floats(batch * rows.values());
+    const std::int64_t width = with_x ? rows.values() : 0;
+    const AlignedFloats x = aligned_floats(batch * width);
     FieldMemory fields(rows, names, batch);
     std::vector<std::int64_t> which(static_cast<std::size_t>(batch));
     for (std::int64_t at = first; at < first + count; at += batch) {
         const std::int64_t n = std::min(batch, first + count - at);
         std::iota(which.begin(), which.end(), at);
         const std::span<const std::int64_t> here(which.data(), std::size_t(n));
-        rows.read(split, here, x.get());
+        if (with_x) rows.read(split, here, x.get());
         fields.read(rows, split, here);
-        f(RowsInMemory{at, n, {x.get(), std::size_t(n * rows.values())}, fields.pointers()});
+        f(RowsInMemory{at, n, {x.get(), std::size_t(n * width)}, fields.pointers()});
     }
 }
 

@@ -7,13 +7,13 @@
 namespace elbo::core {
 
 Loader::Loader(const Rows& rows, std::int64_t batch, std::uint64_t seed, std::uint64_t epoch, std::int64_t first,
-               const std::vector<std::string>& fields, bool drop_last)
+               const std::vector<std::string>& fields, bool drop_last, bool with_x)
     : rows_(rows), batch_(std::min(batch, rows.count(Split::train))),
       per_epoch_((rows.count(Split::train) + (drop_last ? 0 : batch_ - 1)) / batch_), seed_(seed), epoch_(epoch),
       at_(first), order_(std::size_t(rows.count(Split::train))) {
     shuffle_rows(seed_, epoch_, order_);
     for (std::size_t i = 0; i < kSlots; ++i) {
-        memory_.push_back(aligned_floats(batch_ * rows.values()));
+        if (with_x) memory_.push_back(aligned_floats(batch_ * rows.values()));
         fields_.emplace_back(rows, fields, batch_);
     }
     thread_ = std::thread([this] {
@@ -72,9 +72,9 @@ void Loader::work() {
 
 void Loader::fill(std::size_t slot) {
     const std::int64_t from = at_ * batch_, n = std::min(batch_, std::int64_t(order_.size()) - from);
-    float* x = memory_[slot].get();
+    float* x = memory_.empty() ? nullptr : memory_[slot].get();
     which_.assign(order_.begin() + from, order_.begin() + from + n);
-    rows_.read(Split::train, which_, x, epoch_ + 1);
+    if (x) rows_.read(Split::train, which_, x, epoch_ + 1);
     fields_[slot].read(rows_, Split::train, which_);
     slots_[slot] = {x, fields_[slot].pointers(), n, epoch_, at_, at_ + 1 == per_epoch_};
     if (++at_ < per_epoch_) return;

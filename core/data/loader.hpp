@@ -17,7 +17,7 @@
 namespace elbo::core {
 
 struct Batch {
-    const float* x = nullptr;             ///< [rows, values]; valid until the next call of next()
+    const float* x = nullptr;             ///< [rows, values]; valid until the next call of next(). None: not read
     const float* const* fields = nullptr; ///< those the loader was asked for, in order
     std::int64_t rows = 0;
     std::uint64_t epoch = 0;
@@ -30,8 +30,9 @@ public:
     static constexpr std::size_t kSlots = 4; ///< batches in memory
     /// Starts reading at batch `first` of `epoch` and goes on for ever.
     /// fields: names of those that are read besides x. drop_last: rows that do not fill a batch are left out.
+    /// with_x: false where nobody reads x itself.
     Loader(const Rows& rows, std::int64_t batch, std::uint64_t seed, std::uint64_t epoch, std::int64_t first,
-           const std::vector<std::string>& fields = {}, bool drop_last = false);
+           const std::vector<std::string>& fields = {}, bool drop_last = false, bool with_x = true);
     ~Loader();
     Loader(const Loader&) = delete;
     Loader& operator=(const Loader&) = delete;

@@ -115,6 +115,8 @@ void Rows::prepare(const DataOptions& options, const Scaler& earlier) {
         low_ = 0, high_ = 1, reach_ = {0, 1};
     }
     description_ += transforms_.description();
+    if (const auto remark = part_.property("remark"))
+        if (const auto* text = std::get_if<std::string>(&*remark); text && !text->empty()) description_ += "; " + *text;
     if (info_.count[ELBO_TEST] == 0)
         description_ += fmt::format("; test rows: {:g} of them, drawn with data.split-seed {}", options_.test_fraction,
                                     options_.split_seed);

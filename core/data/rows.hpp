@@ -54,6 +54,8 @@ public:
     std::pair<double, double> reach() const { return reach_; }
     /// log p of a row in its own units is log p in those of the model and this, in nats.
     double log_scale() const { return scaling_.log_scale(std::size_t(values())); }
+    /// Whether x is what the data set gives, value for value.
+    bool as_given() const { return scaling_.changes_nothing() && !transforms_.before() && !transforms_.after(); }
     /// Row i of a split, as the data set counts them: of its own split where it has one, else of all its rows.
     /// Throws std::out_of_range for a row that is not there.
     std::int64_t number_in_set(Split split, std::int64_t i) const;

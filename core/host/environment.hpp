@@ -23,6 +23,7 @@ inline constexpr QueryKey kQueries[] = {
     {"data.shape", ELBO_INTS, "the shape of one example"},
     {"data.range", ELBO_REALS, "smallest and largest value of the data, after scaling"},
     {"data.tokens", ELBO_INT, "tokens that the values of the data are numbers of; 0 where they are none"},
+    {"data.fields", ELBO_TEXT, "names of the fields beside x, one space between them"},
     {"labels.classes", ELBO_INT, "classes the labels tell apart; an error where the data has none"},
     {"training", ELBO_BOOL, "whether this is recorded for training"},
 };
@@ -50,7 +51,7 @@ public:
     virtual Part* find_part(const std::string& role) = 0;
     /// A fact by one of kQueries, "training" apart. Throws Error (plugin) for an unknown key.
     virtual Fact query(const std::string& key) = 0;
-    /// Size of a field of one row. Throws Error (data) when the data has none of that name.
+    /// Size of a field of one row, x among them. Throws Error (data) when the data has none of that name.
     virtual Dims field(const std::string& name) = 0;
     virtual TensorStore& tensors() = 0;
     /// The composite of that name that a plugin brings; nullptr when there is none.

@@ -99,7 +99,10 @@ Assembly assemble(RunConfig& config, Registry& registry, const OpTable& ops, Bac
     settings.batch = batch;
     settings.epochs = config.epochs;
     settings.average = config.average;
-    for (const Field& f : a.rows->fields()) settings.fields.push_back({f.name, f.dims, f.classes()});
+    // Numbers of values that are not 0, and these values, are x in another form only as long as x is not changed.
+    const auto is_x = [&](const Field& f) { return f.name == "ids" || f.name == "values"; };
+    for (const Field& f : a.rows->fields())
+        if (a.rows->as_given() || !is_x(f)) settings.fields.push_back({f.name, f.dims, f.classes()});
     if (std::none_of(settings.fields.begin(), settings.fields.end(), [](auto& f) { return f.name == "row"; }))
         settings.fields.push_back({"row", a.rows->find("row")->dims, 0});
     for (const std::string& name : registry.names("composite"))

@@ -25,6 +25,16 @@ bool takes(const PartChoice& part, const std::string& parameter) {
                        [&](const NamedValue& v) { return v.name == parameter; });
 }
 
+bool uses(const RunConfig& config, const std::string& role) {
+    return std::any_of(config.parts.begin(), config.parts.end(), [&](const PartChoice& p) { return p.role == role; });
+}
+
+// Rows of few counts that are not 0: of words, of what users rated.
+bool are_sparse_counts(const Rows& rows) {
+    const Field* values = rows.find("values");
+    return rows.find("ids") && values && values->kind == ELBO_COUNTS;
+}
+
 } // namespace
 
 std::vector<GivenSetting> defaults_for(const Rows& rows, const RunConfig& config,
@@ -57,7 +67,10 @@ std::vector<GivenSetting> defaults_for(const Rows& rows, const RunConfig& config
     // Who scales the data, or names a likelihood, knows what suits it.
     const bool free = !is_given(given, "likelihood") && !is_given(given, "data.scale") &&
                       !is_given(given, "data.standardize") && !is_given(given, "data.binarize");
-    if (free && uses_likelihood) choose("likelihood", "gaussian"), choose("data.standardize", "true");
+    if (free && uses(config, "likelihood")) {
+        if (!are_sparse_counts(rows)) choose("likelihood", "gaussian"), choose("data.standardize", "true");
+        else if (choose("likelihood", "multinomial"); uses(config, "encoder")) choose("encoder", "bag");
+    }
     // A likelihood with a distribution for each column takes those that the data tells.
     const auto takes_columns = [](const PartChoice& p) { return p.role == "likelihood" && takes(p, "columns"); };
     if (!rows.columns().empty() && !is_given(given, "likelihood.columns") && !is_given(given, "data.scale") &&

@@ -24,14 +24,21 @@ const EvaluatedTerm* Evaluation::term(const std::string& name) const {
     return nullptr;
 }
 
+namespace {
+
+std::string largest_text(const OddRow& r) {
+    if (std::isnan(r.largest)) return {};
+    return fmt::format("; its largest value is {:g} (value {})", r.largest, r.value);
+}
+
+} // namespace
+
 std::vector<std::string> Evaluation::warnings(const std::string& split) const {
     constexpr std::size_t kMost = 3;
     std::vector<std::string> out;
     for (std::size_t i = 0; i < std::min(odd.size(), kMost); ++i)
-        out.push_back(
-            fmt::format("warning: {} row {} has the loss {} and is left out of the means; its largest value is "
-                        "{:g} (value {})",
-                        split, odd[i].row, odd[i].loss, odd[i].largest, odd[i].value));
+        out.push_back(fmt::format("warning: {} row {} has the loss {} and is left out of the means{}", split,
+                                  odd[i].row, odd[i].loss, largest_text(odd[i])));
     if (odd.size() > kMost)
         out.push_back(fmt::format("warning: {} more {} rows have no finite loss", odd.size() - kMost, split));
     return out;
@@ -40,6 +47,7 @@ std::vector<std::string> Evaluation::warnings(const std::string& split) const {
 namespace {
 
 OddRow odd_row(const RowsInMemory& b, std::int64_t i, double loss) {
+    if (b.x.empty()) return {b.at + i, loss, 0, NAN};
     const auto x = b.x.subspan(std::size_t(i) * (b.x.size() / std::size_t(b.n)), b.x.size() / std::size_t(b.n));
     const auto at = std::max_element(x.begin(), x.end(), [](float p, float q) { return std::fabs(p) < std::fabs(q); });
     return {b.at + i, loss, at - x.begin(), double(*at)};
@@ -118,10 +126,13 @@ Evaluation evaluate(Session& session, const Rows& rows, Split split, std::int64_
     if (e.rows == 0) return e;
     Sums sums(session, e);
     std::uint64_t step = 0;
-    for_batches(rows, session.fields(), split, 0, e.rows, batch, [&](const RowsInMemory& b) {
-        session.run("evaluate", b.x.data(), b.n, ++step, b.fields);
-        sums.add(b, step);
-    });
+    for_batches(
+        rows, session.fields(), split, 0, e.rows, batch,
+        [&](const RowsInMemory& b) {
+            session.run("evaluate", b.x.data(), b.n, ++step, b.fields);
+            sums.add(b, step);
+        },
+        session.reads_x("evaluate", std::min(batch, e.rows)));
     sums.finish();
     return e;
 }
@@ -132,26 +143,29 @@ double importance_nll(Session& session, const Rows& rows, Split split, std::int6
                                              session.part("model").info().name));
     double total = 0;
     std::uint64_t step = 0;
-    for_batches(rows, session.fields(), split, 0, rows.count(split), batch, [&](const RowsInMemory& b) {
-        // log sum exp, as it grows.
-        std::vector<double> top(std::size_t(b.n), -std::numeric_limits<double>::infinity()), sum(std::size_t(b.n));
-        for (std::int64_t k = 0; k < draws; ++k) {
-            session.run("log_weight", b.x.data(), b.n, ++step, b.fields);
-            const auto w = session.output("log_weight");
-            for (std::size_t i = 0; i < sum.size(); ++i) {
-                const double now = double(w[i]), larger = std::max(top[i], now);
-                if (std::isfinite(larger))
-                    sum[i] = sum[i] * std::exp(top[i] - larger) + std::exp(now - larger), top[i] = larger;
+    for_batches(
+        rows, session.fields(), split, 0, rows.count(split), batch,
+        [&](const RowsInMemory& b) {
+            // log sum exp, as it grows.
+            std::vector<double> top(std::size_t(b.n), -std::numeric_limits<double>::infinity()), sum(std::size_t(b.n));
+            for (std::int64_t k = 0; k < draws; ++k) {
+                session.run("log_weight", b.x.data(), b.n, ++step, b.fields);
+                const auto w = session.output("log_weight");
+                for (std::size_t i = 0; i < sum.size(); ++i) {
+                    const double now = double(w[i]), larger = std::max(top[i], now);
+                    if (std::isfinite(larger))
+                        sum[i] = sum[i] * std::exp(top[i] - larger) + std::exp(now - larger), top[i] = larger;
+                }
             }
-        }
-        for (std::size_t i = 0; i < sum.size(); ++i) {
-            const double nll = std::log(double(draws)) - top[i] - std::log(sum[i]);
-            if (!std::isfinite(nll))
-                throw Error(Exit::diverged,
-                            fmt::format("the weights of row {} are not finite", b.at + std::int64_t(i)));
-            total += nll;
-        }
-    });
+            for (std::size_t i = 0; i < sum.size(); ++i) {
+                const double nll = std::log(double(draws)) - top[i] - std::log(sum[i]);
+                if (!std::isfinite(nll))
+                    throw Error(Exit::diverged,
+                                fmt::format("the weights of row {} are not finite", b.at + std::int64_t(i)));
+                total += nll;
+            }
+        },
+        session.reads_x("log_weight", std::min(batch, rows.count(split))));
     return total / double(rows.count(split));
 }
 

@@ -25,7 +25,7 @@ struct OddRow {
     std::int64_t row = 0;   ///< of the split
     double loss = 0;        ///< NaN or infinite
     std::int64_t value = 0; ///< which of its values is the largest in size
-    double largest = 0;     ///< that value, as the model sees it
+    double largest = 0;     ///< that value, as the model sees it; NaN where x itself was not read
 };
 
 /// What a split gives, per row in nats. z is a sample in the loss and its terms, the mean in squared_error and active.

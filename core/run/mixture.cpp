@@ -162,13 +162,16 @@ Mixture mixture_of_codes(Session& session, const Rows& rows, std::int64_t batch)
     const std::int64_t latent = session.settings().latent;
     std::vector<float> codes;
     std::uint64_t step = 0;
-    for_batches(rows, session.fields(), Split::train, 0, n, batch, [&](const RowsInMemory& b) {
-        session.run("encode", b.x.data(), b.n, ++step, b.fields);
-        const auto all = session.output("encode");
-        for (std::int64_t i = 0; i < b.n; ++i)
-            if ((b.at + i) % every == 0)
-                codes.insert(codes.end(), all.begin() + i * latent, all.begin() + (i + 1) * latent);
-    });
+    for_batches(
+        rows, session.fields(), Split::train, 0, n, batch,
+        [&](const RowsInMemory& b) {
+            session.run("encode", b.x.data(), b.n, ++step, b.fields);
+            const auto all = session.output("encode");
+            for (std::int64_t i = 0; i < b.n; ++i)
+                if ((b.at + i) % every == 0)
+                    codes.insert(codes.end(), all.begin() + i * latent, all.begin() + (i + 1) * latent);
+        },
+        session.reads_x("encode", std::min(batch, n)));
     return Mixture(codes, latent, kComponents, std::uint64_t(session.settings().seed));
 }
 

@@ -9,6 +9,7 @@
 
 #include "core/data/loader.hpp"
 #include "core/run/memory.hpp"
+#include "elbo/sparse.hpp"
 
 namespace elbo::core {
 
@@ -54,6 +55,11 @@ Fact Session::query(const std::string& key) {
                         fmt::format("channels of {} must be 1 or more and is {}", likelihood.label(), channels));
         return settings_.data.numel() * channels;
     }
+    if (key == "data.fields") {
+        std::vector<std::string> names;
+        for (const auto& f : settings_.fields) names.push_back(f.name);
+        return fmt::format("{}", fmt::join(names, " "));
+    }
     if (key == "labels.classes") {
         field("labels");
         for (const auto& f : settings_.fields)
@@ -66,6 +72,7 @@ Fact Session::query(const std::string& key) {
 }
 
 Dims Session::field(const std::string& name) {
+    if (name == "x") return settings_.data;
     std::vector<std::string> known;
     for (const auto& f : settings_.fields) {
         known.push_back(f.name);
@@ -111,6 +118,13 @@ Var not_finite_anywhere(Var like, const std::vector<Var>& gradients) {
     for (Var g : gradients)
         if (!any || is_small(g)) sum = sum + sum_all(g * 0.0);
     return sum;
+}
+
+// |x - y|^2 of each row. Of sparse rows: |y|^2 and what the values that are there change in it.
+Var squared_error(Var x, Var y) {
+    const auto sparse = sparse_rows(x);
+    if (!sparse) return sum_rows(square(flatten(x) - y));
+    return sum_rows(square(y)) + sum_rows(sparse->values * (sparse->values - 2 * take_along(y, sparse->ids, 1)));
 }
 
 } // namespace
@@ -183,7 +197,7 @@ void Session::record_evaluate(Recording& r, Var x, FreezeRequest& request) {
     }
     request.outputs.push_back({"code", ask("encode").node});
     if (settings_.tokens > 0) request.outputs.push_back({"tokens", sum_rows(within_sequence(flatten(x), 1)).node});
-    else request.outputs.push_back({"squared_error", sum_rows(square(flatten(x) - ask("reconstruct"))).node});
+    else request.outputs.push_back({"squared_error", squared_error(x, ask("reconstruct")).node});
 }
 
 void Session::record_purpose(Recording& r, FreezeRequest& request, std::int64_t rows) {
@@ -268,14 +282,23 @@ Session::Ready& Session::ready(const std::string& purpose, std::int64_t rows) {
 }
 
 void Session::must_fit(const Program& program, std::int64_t slabs) const {
+    std::int64_t row = 0; // values
+    for (const auto& in : program.inputs)
+        if (in.name == "x") row += settings_.data.numel();
+    for (const auto& f : settings_.fields)
+        if (std::find(used_fields_.begin(), used_fields_.end(), f.name) != used_fields_.end()) row += f.dims.numel();
     const std::int64_t rows = std::max<std::int64_t>(settings_.batch, 1);
-    core::must_fit(
-        {settings_.held, tensors_.bytes(), slabs, 4 * rows * settings_.data.numel() * std::int64_t(Loader::kSlots)},
-        settings_.memory, program);
+    core::must_fit({settings_.held, tensors_.bytes(), slabs, 4 * rows * row * std::int64_t(Loader::kSlots)},
+                   settings_.memory, program);
 }
 
 void Session::watch(const std::string& purpose, std::int64_t rows, UnitWatcher* watcher) {
     ready(purpose, rows).bound->watch(watcher);
+}
+
+bool Session::reads_x(const std::string& purpose, std::int64_t rows) {
+    const auto& inputs = program(purpose, rows)->inputs;
+    return std::any_of(inputs.begin(), inputs.end(), [](const auto& in) { return in.name == "x"; });
 }
 
 std::shared_ptr<const Program> Session::program(const std::string& purpose, std::int64_t rows) {

@@ -88,6 +88,8 @@ public:
     const std::vector<Term>& terms() const { return terms_; }
     /// Names of the fields beside x that programs read, in the order `step` and `run` take them.
     const std::vector<std::string>& fields() const { return used_fields_; }
+    /// Whether the program of a purpose reads x itself; where it does not, it may be given nullptr.
+    bool reads_x(const std::string& purpose, std::int64_t rows);
     /// Whether the model has a method.
     bool can(const std::string& method) { return part("model").info().method(method) != nullptr; }
 

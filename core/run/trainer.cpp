@@ -54,8 +54,9 @@ TrainingResult Trainer::train(Progress progress) {
     progress.sums.resize(session_.terms().size() + 1);
     double began = seconds_now(), waited_before = 0;
     if (progress.epoch < epochs && !impatient(progress)) {
+        const bool with_x = session_.reads_x("train", std::min(config_.batch, rows_.count(Split::train)));
         Loader loader(rows_, config_.batch, std::uint64_t(config_.seed), progress.epoch, progress.batch,
-                      session_.fields(), config_.drop_last);
+                      session_.fields(), config_.drop_last, with_x);
         while (progress.epoch < epochs && !impatient(progress)) {
             const double asked = seconds_now();
             const Batch batch = loader.next();

@@ -1,19 +1,12 @@
 // Rows of a table by number, and their sum back into a table: an embedding and its gradient. Numbers are whole numbers
 // in ordinary values, exact to 2^24; one that is no row of the table is told with the line that asked for it.
-#include "ops/axes.hpp"
+#include "ops/sparse/rows.hpp"
 
 namespace elbo::ops {
 
 namespace {
 
 constexpr AttributeSpec kRows[] = {{"rows", AttributeType::integer}};
-
-template <class T>
-std::int64_t row_of(T id, std::int64_t rows) {
-    return number_below(id, rows, [&](const std::string& text) {
-        return "there is no row " + text + " in a table of " + std::to_string(rows);
-    });
-}
 
 /// table [V, ...], ids [...] -> [ids..., ...].
 struct Gather : WithoutAttributes, WithoutTile {
@@ -34,8 +27,10 @@ struct Gather : WithoutAttributes, WithoutTile {
     template <class Call>
     static void run(const Call& c) {
         const std::int64_t width = c.in_dims[0].row(), n = c.in_dims[1].numel();
-        for (std::int64_t i = 0; i < n; ++i)
-            std::copy_n(c.in[0] + row_of(c.in[1][i], c.in_dims[0][0]) * width, width, c.out + i * width);
+        must_be_rows(c.in[1], n, c.in_dims[0][0]);
+        each_row_of_table(n, width, [&](std::int64_t i) {
+            std::copy_n(c.in[0] + std::int64_t(c.in[1][i]) * width, width, c.out + i * width);
+        });
     }
     static void reference(const ReferenceCall& c) { run(c); }
     static KernelFn kernel() {
@@ -69,12 +64,15 @@ struct ScatterAdd : WithoutTile {
     static void gradient(Adjoint& a) { a.give(1, gather(a.g, a.x(0))); }
     template <class Call>
     static void run(const Call& c) {
-        std::fill_n(c.out, c.out_dims.numel(), 0);
-        const std::int64_t n = c.in_dims[0].numel(), width = n == 0 ? 0 : c.in_dims[1].numel() / n;
-        for (std::int64_t i = 0; i < n; ++i) {
-            auto* to = c.out + row_of(c.in[0][i], c.out_dims[0]) * width;
-            for (std::int64_t k = 0; k < width; ++k) to[k] += c.in[1][i * width + k];
-        }
+        static thread_local Owners owners;
+        const std::int64_t width = c.out_dims.row();
+        owners.sort(c.in[0], c.in_dims[0].numel(), c.out_dims[0], [](std::int64_t) { return true; });
+        const Owners& sorted = owners; // of this thread, whoever runs the pieces
+        each_row_of_table(c.out_dims[0], width, [&](std::int64_t r) {
+            auto* to = c.out + r * width;
+            std::fill_n(to, width, 0);
+            for (std::uint32_t i : sorted.of(r)) add_row(1, c.in[1] + i * width, to, width);
+        });
     }
     static void reference(const ReferenceCall& c) { run(c); }
     static KernelFn kernel() {

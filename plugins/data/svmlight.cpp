@@ -1,20 +1,22 @@
-// Sparse rows as text, "label index:value index:value ... # comment", raw or gzip; given out dense.
+// Sparse rows as text, "label index:value index:value ... # comment", raw or gzip: features, or how often words occur.
 #include <bit>
 #include <charconv>
 #include <map>
 
 #include "gz.hpp"
-#include "held.hpp"
+#include "sparse.hpp"
 
 using namespace elbo;
 
-struct Svmlight : StoredRows {
-    std::string path, test_path, one_based = "auto";
+struct Svmlight : SparseSet {
+    std::string path, test_path, vocabulary, one_based = "auto", empty = "keep";
     std::int64_t columns = 0;
     void parameters(auto& p) {
         p("path", path, "the file, as it is or .gz");
         p("test_path", test_path, "the test rows");
         p("columns", columns, "values of a row; 0: by the largest index", within(0, 1 << 24));
+        p("vocabulary", vocabulary, "a file with a line for each value of a row: its name, up to a tab");
+        p("empty", empty, "rows without a value: kept, or left out; either is told", one_of("keep|drop"));
         p("one_based", one_based, "whether the first index is 1; auto: unless 0 occurs", one_of("auto|yes|no"));
     }
     elbo_rows open() override {
@@ -31,7 +33,7 @@ struct Svmlight : StoredRows {
         if (columns > 0 && needed > columns)
             throw std::runtime_error(path + ": index " + std::to_string(needed - 1 + first) +
                                      " is beyond --data.columns " + std::to_string(columns));
-        dims_ = {columns > 0 ? columns : std::max<std::int64_t>(needed, 1)};
+        const std::int64_t width = columns > 0 ? columns : std::max<std::int64_t>(needed, 1);
         std::map<double, std::string> classes;
         for (const File& f : files)
             for (double l : f.labels) classes[l];
@@ -42,18 +44,19 @@ struct Svmlight : StoredRows {
             names_ += (names_.empty() ? "" : ",") + name;
         }
         for (int split : {ELBO_TRAIN, ELBO_TEST}) fill(split, files[split], classes, first);
-        return found();
+        if (!vocabulary.empty()) name_values(width);
+        return found(width);
     }
 
 private:
     struct File {
         std::string path;
         std::vector<double> labels;
+        std::vector<std::size_t> lines; ///< of the file, from 1
         std::vector<std::vector<std::pair<std::int64_t, float>>> rows;
         std::int64_t largest = -1, least = 1;
         std::size_t values = 0;
     };
-    static constexpr std::int64_t kMostBytes = std::int64_t(1) << 32;
     static constexpr std::size_t kManyValues = std::size_t(1) << 20;
 
     template <class T>
@@ -81,6 +84,7 @@ private:
             if (!number(label, value) || !std::isfinite(value))
                 lines.fail_at(lines.number(), "the label " + gz::shown(label) + " is no number");
             to.labels.push_back(value);
+            to.lines.push_back(lines.number());
             auto& row = to.rows.emplace_back();
             for (auto w = word(); !w.empty(); w = word()) {
                 const auto colon = w.find(':');
@@ -105,26 +109,41 @@ private:
 
     void fill(int split, const File& from, const std::map<double, std::string>& classes, std::int64_t first) {
         if (from.rows.empty()) return;
-        const std::int64_t n = std::int64_t(from.rows.size()), d = dims_[0];
-        if (n > kMostBytes / 4 / d)
-            throw std::runtime_error(
-                from.path + ": " + std::to_string(n) + " rows of " + std::to_string(d) +
-                " values are more than 4 GiB when they are written out; use fewer rows or columns");
-        std::vector<std::uint8_t> x(std::size_t(n * d) * sizeof(float));
-        for (std::int64_t i = 0; i < n; ++i) {
-            for (const auto& [index, v] : from.rows[std::size_t(i)])
-                std::memcpy(&x[std::size_t(i * d + index - first) * sizeof v], &v, sizeof v);
-            parts_[split].labels.push_back(
-                std::uint32_t(std::distance(classes.begin(), classes.find(from.labels[std::size_t(i)]))));
+        Split& to = splits_[split];
+        std::size_t without = 0, first_without = 0;
+        for (std::size_t i = 0; i < from.rows.size(); ++i) {
+            const auto& row = from.rows[i];
+            // A 0 that is written out is none of the values that are not 0.
+            const bool holds = std::any_of(row.begin(), row.end(), [](const auto& v) { return v.second != 0; });
+            if (!holds && without++ == 0) first_without = from.lines[i];
+            if (!holds && empty == "drop") continue;
+            for (const auto& [index, v] : row)
+                if (v != 0) to.rows.add(std::uint32_t(index - first), v);
+            to.rows.end_row();
+            to.labels.push_back(std::uint32_t(std::distance(classes.begin(), classes.find(from.labels[i]))));
         }
-        parts_[split].x = stored::RowBytes({0, std::size_t(d) * sizeof(float)});
-        parts_[split].x.hold(std::move(x), 0, n);
-        parts_[split].format = {stored::Number::f32};
-        parts_[split].path = from.path;
-        parts_[split].count = n;
+        if (without > 0)
+            remark(std::to_string(without) + " rows of " + from.path + " have no value (the first in line " +
+                   std::to_string(first_without) + "), and are " + (empty == "drop" ? "left out" : "kept"));
+        if (to.rows.count() == 0)
+            throw std::runtime_error(from.path + ": no row has a value, and data.empty drops them");
         add_file(from.path);
     }
+
+    void name_values(std::int64_t width) {
+        gz::Lines lines(vocabulary);
+        std::int64_t n = 0;
+        for (std::string line; lines.next(line); ++n) {
+            const std::string name = line.substr(0, line.find('\t'));
+            if (name.empty()) lines.fail_at(lines.number(), "names nothing");
+            value_names_ += name + "\n";
+        }
+        if (n != width)
+            lines.fail("names " + std::to_string(n) + " values, and a row has " + std::to_string(width) +
+                       "; data.columns says how many there are, data.one_based where they begin");
+        add_file(vocabulary);
+    }
 };
-ELBO_PLUGIN("svmlight", "1.0.0", "data/svmlight") {
+ELBO_PLUGIN("svmlight", "1.1.0", "data/svmlight") {
     plugin.add<Svmlight>("svmlight", "sparse rows in svmlight's text form");
 }

@@ -1,3 +1,5 @@
+#include <elbo/sparse.hpp>
+
 #include "values.hpp"
 using namespace elbo;
 
@@ -17,6 +19,7 @@ struct Multinomial : Likelihood {
     bool discrete() const override { return true; }
     std::vector<double> support() const override { return {0, std::numeric_limits<double>::infinity()}; }
     Var nll(Var raw, Var x) const override {
+        if (const auto sparse = sparse_rows(x); sparse && shape(raw)[0] == shape(x)[0]) return of(raw, *sparse);
         Var terms = -x * log_softmax(raw, {1});
         if (!constant_too) return sum_rows(terms);
         return sum_rows(supported(is_count(x), terms + lgamma(x + 1))) - lgamma(max(sum_rows(x), 0) + 1);
@@ -26,6 +29,15 @@ struct Multinomial : Likelihood {
         const Shape s = shape(raw);
         Var events = categorical(broadcast_to(reshape(raw, {s[0], 1, s[1]}), {s[0], total, s[1]}));
         return sum(one_hot(reshape(events, {s[0], total, 1}), s[1]), {1});
+    }
+
+private:
+    /// The same of the values that are not 0.
+    Var of(Var raw, const SparseRows& x) const {
+        Var n = sum_rows(x.values), terms = x.values * take_along(raw, x.ids, 1);
+        Var nll = n * log_sum_exp(raw, 1) - sum_rows(terms);
+        if (!constant_too) return nll;
+        return nll + sum_rows(supported(is_count(x.values), lgamma(x.values + 1))) - lgamma(max(n, 0) + 1);
     }
 };
 ELBO_PLUGIN("likelihood_multinomial", "1.0.0", "likelihood/multinomial") {

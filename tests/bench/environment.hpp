@@ -99,6 +99,7 @@ public:
         if (key == "labels.classes") return classes;
         if (key == "data.range") return std::vector<double>{0, 1};
         if (key == "data.shape") return data_.list();
+        if (key == "data.fields") return std::string();
         if (key == "outputs") return data_.numel() * part("likelihood").fact<std::int64_t>("channels");
         throw core::Error(core::Exit::plugin, "nothing is known of " + key);
     }

@@ -50,6 +50,7 @@ TEST_CASE("bench: every workload is its peers' net by parameters and operations,
                            {"W2b", 1379152, 7.63, 1024},
                            {"W3", 356385, 2.26, 128},
                            {"W4", 3937635, 20.0, 64},
+                           {"W7", 24511308, 37.3, 500},
                            {"W8", 13540099, 391.7, 64}}) {
         CAPTURE(net.id);
         const auto j = two_steps(net.id, "2");

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/base/error.hpp"
 #include "core/base/machine.hpp"
@@ -36,6 +37,7 @@ core::SessionSettings settings_of(const Net& net) {
     for (std::int64_t d : net.data) s.data.push(d);
     s.tokens = net.tokens;
     s.steps_per_epoch = 1 << 20;
+    if (net.entries > 0) s.fields = {{"ids", {net.entries}}, {"values", {net.entries}}, {"lengths", {1}}};
     return s;
 }
 
@@ -65,25 +67,53 @@ Times timed(const Effort& effort, const std::function<void(std::int64_t)>& f) {
 Bench::Bench(const Workload& workload, core::Backend& backend)
     : rows_(workload.batch), values_(workload.net->values()),
       session_(parts_of(*workload.net, with_default_places(registry_)), settings_of(*workload.net), ops::table(),
-               backend),
-      x_(std::size_t(kBatches * rows_ * values_)) {
+               backend) {
     const double began = core::seconds_now();
     session_.prepare(rows_);
     freeze_seconds_ = core::seconds_now() - began;
+    if (workload.net->entries > 0) return draw_entries(workload.net->entries);
+    x_.resize(std::size_t(kBatches * rows_ * values_));
     fill(x_, workload.net->tokens);
 }
 
-const float* Bench::batch(std::int64_t n) const { return x_.data() + n % kBatches * rows_ * values_; }
+void Bench::draw_entries(std::int64_t entries) {
+    std::vector<std::int64_t> last(std::size_t(values_), -1); // the row that drew a number last
+    std::uint64_t state = 1;
+    for (std::int64_t row = 0; row < kBatches * rows_; ++row)
+        for (std::int64_t i = 0; i < entries;) {
+            state = 6364136223846793005u * state + 1442695040888963407u;
+            const std::size_t id = std::size_t(state >> 33) % last.size();
+            if (std::exchange(last[id], row) == row) continue;
+            ids_.push_back(float(id)), ++i;
+        }
+    ones_.assign(std::size_t(rows_ * entries), 1);
+    lengths_.assign(std::size_t(rows_), float(entries));
+}
+
+const float* const* Bench::fields(std::int64_t n) {
+    fields_.clear();
+    for (const std::string& name : session_.fields()) {
+        const std::size_t at = std::size_t(n % kBatches) * ones_.size();
+        fields_.push_back(name == "ids" ? ids_.data() + at : name == "values" ? ones_.data() : lengths_.data());
+    }
+    return fields_.data();
+}
+
+const float* Bench::batch(std::int64_t n) const {
+    return x_.empty() ? nullptr : x_.data() + n % kBatches * rows_ * values_;
+}
 
 core::StepResult Bench::step(std::int64_t n) {
-    const core::StepResult r = session_.step(batch(n), rows_);
+    const core::StepResult r = session_.step(batch(n), rows_, fields(n));
     if (!r.finite)
         throw core::Error(core::Exit::diverged, "the loss is not finite")
-            .note(session_.explain_non_finite("train", batch(n), rows_, session_.steps_done() + 1));
+            .note(session_.explain_non_finite("train", batch(n), rows_, session_.steps_done() + 1, fields(n)));
     return r;
 }
 
-void Bench::run(const char* purpose, std::int64_t n) { session_.run(purpose, batch(n), rows_, std::uint64_t(n)); }
+void Bench::run(const char* purpose, std::int64_t n) {
+    session_.run(purpose, batch(n), rows_, std::uint64_t(n), fields(n));
+}
 
 double product_flops(const core::Program& program) {
     double total = 0;

@@ -25,7 +25,7 @@ struct Times {
 };
 Times timed(const Effort& effort, const std::function<void(std::int64_t)>& f);
 
-/// A session and eight batches of rows, uniform in [0, 1).
+/// A session and eight batches of rows, uniform in [0, 1), or of ones at random places.
 class Bench {
 public:
     Bench(const Workload& workload, core::Backend& backend);
@@ -38,11 +38,15 @@ public:
 
 private:
     const float* batch(std::int64_t n) const;
+    /// In the order the session takes them.
+    const float* const* fields(std::int64_t n);
+    void draw_entries(std::int64_t entries);
 
     std::int64_t rows_, values_;
     core::Registry registry_;
     core::Session session_;
-    std::vector<float> x_;
+    std::vector<float> x_, ids_, ones_, lengths_; ///< x, or what stands for it
+    std::vector<const float*> fields_;
     double freeze_seconds_ = 0;
 };
 

@@ -25,6 +25,8 @@ struct Net {
     std::int64_t latent;
     std::vector<RoleChoice> parts; ///< what differs from kCommon in workload.cpp
     std::int64_t tokens = 0;       ///< that the data are numbers of; 0: they are none
+    std::int64_t entries = 0;      ///< so many values of a row are 1 and the others 0, given by their numbers; 0: all
+                                   ///< are between 0 and 1
     std::int64_t values() const;
 };
 

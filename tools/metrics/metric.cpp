@@ -41,6 +41,16 @@ AskedMetric asked_metric(const std::string& text) {
 
 } // namespace
 
+const Matrix& Judged::field(const std::string& name, Of) {
+    throw Error(Exit::data, fmt::format("--metrics: the data has no field '{}'", name));
+}
+
+const Matrix& Judged::latents_decoded(double) {
+    throw Error(Exit::usage, "--metrics: the model decodes no codes of their own");
+}
+
+bool Judged::has_density() { return true; }
+
 MetricEntry::MetricEntry(const Metric& metric) { all_metrics().push_back(metric); }
 
 const std::vector<Metric>& metrics() {

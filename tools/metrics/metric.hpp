@@ -62,6 +62,13 @@ public:
         std::int64_t values = 0;
     };
     virtual Bits bits() = 0;
+    /// A field of the rows by name, [n, numbers of a row]. Throws Error (data) where the data has none of that name.
+    virtual const Matrix& field(const std::string& name, Of of);
+    /// What each latent becomes alone, [latents, D]: the code that is `at` there and 0 elsewhere, decoded. Throws Error
+    /// (usage) for a model that decodes nothing.
+    virtual const Matrix& latents_decoded(double at);
+    /// Whether the likelihood is a normalised density; of counts, one with its constant.
+    virtual bool has_density();
 };
 
 /// One number that a metric gives; most give one that has the metric's own name.

@@ -54,6 +54,11 @@ private:
     double sum_ = 0, count_ = 0, zeros_ = 0, ones_ = 0, whole_ = 0;
 };
 
+// Numbers of values of a row: x again, or a part of it.
+bool lists_values(const core::Field& field) {
+    return field.name == "ids" || field.name == "values" || field.name == "held";
+}
+
 FieldFacts facts_of(const Rows& rows, const core::Field& field) {
     FieldFacts out{field.name, field.names};
     const auto width = std::size_t(field.dims.numel());
@@ -188,7 +193,8 @@ OpenData open_data(const std::vector<core::GivenSetting>& given, core::Registry&
     choose(data, given, registry);
     data.rows->prepare(data.config.data);
     f.seen = ValueWalk(*data.rows).facts();
-    for (const core::Field& field : data.rows->fields()) f.fields.push_back(facts_of(*data.rows, field));
+    for (const core::Field& field : data.rows->fields())
+        if (!lists_values(field)) f.fields.push_back(facts_of(*data.rows, field));
     f.gaps =
         gaps_of(data.config.part("data"), registry, data.rows->count(Split::train) + data.rows->count(Split::test));
     const core::PartChoice& likelihood = data.config.part("likelihood");

@@ -66,7 +66,8 @@ Foreseen foresee(const core::RunConfig& config, core::Assembly& assembly) {
     for (const auto& unit : program->units) f.flops += program->flops(unit);
     f.steps = session.settings().steps_per_epoch;
     ops::settle_team();
-    core::Loader loader(*assembly.rows, batch, std::uint64_t(config.seed), 0, 0, session.fields(), config.drop_last);
+    core::Loader loader(*assembly.rows, batch, std::uint64_t(config.seed), 0, 0, session.fields(), config.drop_last,
+                        session.reads_x("train", batch));
     constexpr int kSteps = 3;
     std::vector<double> took;
     for (int i = 0; i <= kSteps; ++i) { // the first one touches memory for the first time

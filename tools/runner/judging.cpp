@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <numeric>
 #include <optional>
 
 #include "core/base/error.hpp"
@@ -14,6 +15,23 @@ namespace elbo::tools {
 using core::Error;
 using core::Exit;
 using core::Split;
+
+Matrix decoded_latents(core::Session& session, double at) {
+    constexpr std::int64_t kAtOnce = 64;
+    const std::int64_t latent = session.settings().latent;
+    const core::AlignedFloats codes = core::aligned_floats(kAtOnce * latent);
+    const std::vector<const float*> none(session.fields().size(), nullptr); // decoding reads codes alone
+    Matrix out{latent, session.settings().data.numel(), {}};
+    for (std::int64_t first = 0; first < latent; first += kAtOnce) {
+        const std::int64_t n = std::min(kAtOnce, latent - first);
+        std::fill_n(codes.get(), n * latent, 0.f);
+        for (std::int64_t i = 0; i < n; ++i) codes[std::size_t(i * latent + first + i)] = float(at);
+        session.run("decode", codes.get(), n, 1, none.data());
+        const auto decoded = session.output("decode");
+        out.values.insert(out.values.end(), decoded.begin(), decoded.end());
+    }
+    return out;
+}
 
 namespace {
 
@@ -78,6 +96,27 @@ public:
     Matrix codes_of(const std::string& run, const Matrix& rows) override;
     core::Dims shape() override { return open_.rows().dims(); }
     double range() override { return open_.rows().high() - open_.rows().low(); }
+    const Matrix& field(const std::string& name, Of of) override {
+        const core::Field* found = open_.rows().find(name);
+        if (!found) return Judged::field(name, of);
+        return made(fields_[name], of, [&](Split s) {
+            Matrix out{open_.rows().count(s), found->dims.numel(), {}};
+            out.values.resize(std::size_t(out.rows * out.columns));
+            std::vector<std::int64_t> all(std::size_t(out.rows));
+            std::iota(all.begin(), all.end(), 0);
+            open_.rows().read(*found, s, all, out.values.data());
+            return out;
+        });
+    }
+    const Matrix& latents_decoded(double at) override {
+        if (!open_.session().can("decode")) return Judged::latents_decoded(at);
+        latents_ = decoded_latents(open_.session(), at);
+        return latents_;
+    }
+    bool has_density() override {
+        const core::Part* likelihood = open_.session().find_part("likelihood");
+        return likelihood && likelihood->fact<bool>("density");
+    }
     Bits bits() override {
         const auto bound = evaluation().negative_elbo();
         const core::Part* likelihood = open_.session().find_part("likelihood");
@@ -112,6 +151,8 @@ private:
     core::Registry& registry_;
     std::optional<core::Evaluation> evaluation_;
     std::map<Split, Matrix> codes_, data_, labels_;
+    std::map<std::string, std::map<Split, Matrix>> fields_;
+    Matrix latents_;
     std::optional<Matrix> reconstructions_, samples_;
     std::optional<std::vector<float>> scores_;
     std::map<std::string, OpenRun> others_;

@@ -32,11 +32,13 @@ void outputs_of(const OpenRun& open, const std::string& purpose, Split split, st
                 const std::function<void(std::span<const float>)>& take) {
     std::uint64_t step = 0;
     core::Session& session = open.session();
-    core::for_batches(open.rows(), session.fields(), split, first, count, open.config.batch,
-                      [&](const core::RowsInMemory& b) {
-                          session.run(purpose, b.x.data(), b.n, ++step, b.fields);
-                          take(session.output(purpose));
-                      });
+    core::for_batches(
+        open.rows(), session.fields(), split, first, count, open.config.batch,
+        [&](const core::RowsInMemory& b) {
+            session.run(purpose, b.x.data(), b.n, ++step, b.fields);
+            take(session.output(purpose));
+        },
+        session.reads_x(purpose, std::min(open.config.batch, count)));
 }
 
 namespace {
@@ -49,10 +51,12 @@ public:
             const auto& all = session.settings().fields;
             fields_.push_back(
                 &*std::find_if(all.begin(), all.end(), [&](const auto& one) { return one.name == name; }));
-            if (const std::int64_t n = fields_.back()->classes; label && n > 0 && (*label < 0 || *label >= n))
-                throw Error(Exit::usage, fmt::format("--label: there are classes 0..{}", n - 1));
+            const std::int64_t classes = fields_.back()->classes;
+            if (label && classes > 0 && (*label < 0 || *label >= classes))
+                throw Error(Exit::usage, fmt::format("--label: there are classes 0..{}", classes - 1));
         }
-        if (label && std::none_of(fields_.begin(), fields_.end(), [](auto* f) { return f->classes > 0; }))
+        const auto has_classes = [](const core::BatchField* f) { return f->classes > 0; };
+        if (label && std::none_of(fields_.begin(), fields_.end(), has_classes))
             throw Error(Exit::usage, "--label: the model takes no classes");
     }
     /// Of examples at .. at + n.

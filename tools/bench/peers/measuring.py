@@ -13,10 +13,12 @@ import time
 WORKLOADS = {
     "W1a": ("mlp_vae", 128), "W1b": ("mlp_vae", 1024), "W2a": ("deep_mlp_vae", 128), "W2b": ("deep_mlp_vae", 1024),
     "W3": ("conv_vae", 128), "W4": ("deep_conv_vae", 64), "W5": ("draw", 100), "W6a": ("sentence_vae", 64),
-    "W6b": ("sentence_vae_10k", 64), "W8": ("residual_vae", 64)}
+    "W6b": ("sentence_vae_10k", 64), "W7": ("mult_vae", 500),
+    "W8": ("residual_vae", 64)}
 SHAPES = {"mlp_vae": (28, 28, 1), "deep_mlp_vae": (28, 28, 1), "conv_vae": (28, 28, 1), "deep_conv_vae": (64, 64, 3),
           "residual_vae": (32, 32, 3), "draw": (28, 28, 1)}  # height, width, channels
 TOKENS = {"sentence_vae": (30, 100), "sentence_vae_10k": (30, 10000)}  # places of a row, tokens there are
+ENTRIES = {"mult_vae": (20108, 73)}  # values of a row, and how many of them are 1; given by their numbers
 BATCHES = 8
 
 

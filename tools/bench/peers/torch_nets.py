@@ -8,6 +8,8 @@ import torch.nn.functional as F
 class Vae(nn.Module):
     """Bernoulli on logits; others say otherwise."""
 
+    beta = 1.0
+
     def code(self, x):
         h = self.encoder(x)
         return self.mean(h), self.log_var(h)
@@ -22,12 +24,12 @@ class Vae(nn.Module):
         return torch.sigmoid(raw)
 
     def loss(self, x):
-        """Negative elbo, summed over the rows [nats]."""
+        """Negative elbo, summed over the rows [nats]; the KL counts `beta` times."""
         mean, log_var = self.code(x)
         z = mean + torch.randn_like(mean) * torch.exp(0.5 * log_var)
         mean, log_var = mean.float(), log_var.float()
         kl = -0.5 * torch.sum(1 + log_var - mean.pow(2) - log_var.exp())
-        return self.nll(self.decode(z).float(), x) + kl
+        return self.nll(self.decode(z).float(), x) + self.beta * kl
 
     def reconstruct(self, x):
         return self.seen(self.decode(self.code(x)[0]))
@@ -159,6 +161,30 @@ class SentenceVae(Vae):
         return F.cross_entropy(self.logits(out).flatten(0, 1), x.flatten(), reduction="sum") + kl
 
 
+class MultVae(Vae):
+    """Mult-VAE (Liang et al. 2018) on the numbers of what a user rated: the first layer is an embedding bag."""
+
+    beta = 0.2
+
+    def __init__(self, values=20108, hidden=600, latent=200):
+        super().__init__()
+        self.bag, self.bias = nn.EmbeddingBag(values, hidden, mode="sum"), nn.Parameter(torch.zeros(hidden))
+        self.latent(hidden, latent)
+        self.decoder = nn.Sequential(nn.Linear(latent, hidden), nn.Tanh(), nn.Linear(hidden, values))
+
+    def code(self, ids):
+        weights = F.dropout(torch.full(ids.shape, ids.shape[1] ** -0.5), 0.5, self.training)
+        h = torch.tanh(self.bag(ids, per_sample_weights=weights) + self.bias)
+        return self.mean(h), self.log_var(h)
+
+    def nll(self, raw, ids):
+        return -torch.log_softmax(raw, 1).gather(1, ids).sum()
+
+    def seen(self, raw):
+        return torch.softmax(raw, 1)
+
+
 NETS = {"mlp_vae": lambda: MlpVae((400,), 20), "deep_mlp_vae": lambda: MlpVae((512, 512), 32), "conv_vae": ConvVae,
         "deep_conv_vae": DeepConvVae, "residual_vae": ResidualVae, "draw": Draw,
-        "sentence_vae": lambda: SentenceVae(100), "sentence_vae_10k": lambda: SentenceVae(10000)}
+        "sentence_vae": lambda: SentenceVae(100), "sentence_vae_10k": lambda: SentenceVae(10000),
+        "mult_vae": MultVae}

@@ -48,6 +48,14 @@ class Peer:
         height, width, channels = measuring.SHAPES[net]
         return torch.rand(rows, channels, height, width)
 
+    @staticmethod
+    def data(net, n):
+        if net in measuring.ENTRIES:
+            values, entries = measuring.ENTRIES[net]
+            return torch.stack([torch.randperm(values)[:entries] for _ in range(n)])
+        height, width, channels = measuring.SHAPES[net]
+        return torch.rand(n, channels, height, width)
+
     def autocast(self):
         return torch.autocast("cpu", torch.bfloat16, enabled=self.o.bf16)
 

@@ -157,6 +157,13 @@ std::string gaps_text(const Gaps& g) {
                                          g.how == "zero" ? "number 0" : "column's " + g.how, g.how);
 }
 
+// What the data set itself has to say: what it left out.
+std::string remark_of(const OpenData& d) {
+    const auto told = d.part->property("remark");
+    const auto* text = told ? std::get_if<std::string>(&*told) : nullptr;
+    return text ? *text : "";
+}
+
 std::string text_of(const OpenData& d) {
     const DataFacts& f = d.facts;
     const bool table = f.dims_in_file.rank == 1;
@@ -175,6 +182,7 @@ std::string text_of(const OpenData& d) {
     if (d.rows->are_tokens()) out += tokens_text(*d.rows);
     if (!d.rows->columns().empty()) out += line("columns", d.rows->columns());
     out += line("constant", constant_text(f, table));
+    if (const std::string told = remark_of(d); !told.empty()) out += line("remark", told);
     if (f.gaps) out += line("missing", gaps_text(*f.gaps));
     for (const FieldFacts& field : f.fields) out += text_of(field);
     for (const std::string& file : d.rows->files()) out += line("file", file);
@@ -225,6 +233,7 @@ Json json_of(const OpenData& d) {
             {"tokens", d.rows->are_tokens() ? Json(d.rows->x().names) : Json(nullptr)},
             {"missing", f.gaps ? Json{{"rows", f.gaps->rows}, {"how", f.gaps->how}} : Json(nullptr)},
             {"fields", fields},
+            {"remark", remark_of(d)},
             {"warnings", f.warnings},
             {"notes", f.notes},
             {"files", d.rows->files()},
