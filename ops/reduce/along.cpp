@@ -2,7 +2,7 @@
 // Numbers are whole numbers in ordinary values, exact to 2^24.
 #include <numeric>
 
-#include "ops/axes.hpp"
+#include "ops/sparse/rows.hpp"
 
 namespace elbo::ops {
 
@@ -175,17 +175,21 @@ std::int64_t place_of(T number, std::int64_t n) {
 }
 
 /// Calls f(place of the number among its kin, the same in the other tensor) for every number: `n` lie along the axis of
-/// the numbers, `size` along that of the other.
-template <class T, class F>
-void each_number(const T* ids, const Dims& d, int axis, std::int64_t size, F f) {
+/// the numbers, `size` along that of the other. `first(o)` comes before the numbers of each slice of the other tensor,
+/// [size, inner]; slices are shared out among the team.
+template <class T, class First, class F>
+void each_number(const T* ids, const Dims& d, int axis, std::int64_t size, First first, F f) {
     const Around around(d, axis);
     const std::int64_t n = d[axis], inner = around.inner;
-    for (std::int64_t o = 0; o < around.outer; ++o)
+    for (std::int64_t i = 0; i < d.numel(); ++i) place_of(ids[i], size); // a team could not throw
+    each_row_of_table(around.outer, (n + size) * inner, [&](std::int64_t o) {
+        first(o);
         for (std::int64_t i = 0; i < n; ++i)
             for (std::int64_t k = 0; k < inner; ++k) {
                 const std::int64_t at = (o * n + i) * inner + k;
-                f(at, (o * size + place_of(ids[at], size)) * inner + k);
+                f(at, (o * size + std::int64_t(ids[at])) * inner + k);
             }
+    });
 }
 
 /// x [.., size, ..], ids [.., n, ..] -> [.., n, ..].
@@ -212,7 +216,7 @@ struct TakeAlong : WithoutTile {
     template <class Call>
     static void run(const Call& c) {
         const int axis = axis_of(c.attributes, c.in_dims[0]);
-        each_number(c.in[1], c.in_dims[1], axis, c.in_dims[0][axis],
+        each_number(c.in[1], c.in_dims[1], axis, c.in_dims[0][axis], [](std::int64_t) {},
                     [&](std::int64_t at, std::int64_t from) { c.out[at] = c.in[0][from]; });
     }
     static void reference(const ReferenceCall& c) { run(c); }
@@ -249,9 +253,10 @@ struct AddAlong : WithoutTile {
     static void gradient(Adjoint& a) { a.give(0, take_along(a.g, a.x(1), a.attributes.integer("axis"))); }
     template <class Call>
     static void run(const Call& c) {
-        std::fill_n(c.out, c.out_dims.numel(), 0);
         const int axis = axis_of(c.attributes, c.in_dims[0]);
+        const std::int64_t slice = c.out_dims[axis] * Around(c.out_dims, axis).inner;
         each_number(c.in[1], c.in_dims[1], axis, c.out_dims[axis],
+                    [&](std::int64_t o) { std::fill_n(c.out + o * slice, slice, 0); },
                     [&](std::int64_t at, std::int64_t to) { c.out[to] += c.in[0][at]; });
     }
     static void reference(const ReferenceCall& c) { run(c); }

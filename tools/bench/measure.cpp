@@ -71,9 +71,12 @@ Bench::Bench(const Workload& workload, core::Backend& backend)
     const double began = core::seconds_now();
     session_.prepare(rows_);
     freeze_seconds_ = core::seconds_now() - began;
-    if (workload.net->entries > 0) return draw_entries(workload.net->entries);
-    x_.resize(std::size_t(kBatches * rows_ * values_));
-    fill(x_, workload.net->tokens);
+    if (workload.net->entries > 0) {
+        draw_entries(workload.net->entries);
+    } else {
+        x_.resize(std::size_t(kBatches * rows_ * values_));
+        fill(x_, workload.net->tokens);
+    }
 }
 
 void Bench::draw_entries(std::int64_t entries) {

@@ -34,6 +34,11 @@ void must_decode(const OpenRun& open, const std::string& verb) {
         .note("neighbours and encode need none; of the models here, vae, cvae, ae and vq_vae decode");
 }
 
+bool reads_labels(const OpenRun& open) {
+    const auto& fields = open.session().fields();
+    return std::find(fields.begin(), fields.end(), "labels") != fields.end();
+}
+
 std::vector<float> codes_of(const OpenRun& open, Split split, std::int64_t first, std::int64_t count) {
     std::vector<float> out;
     outputs_of(open, "encode", split, first, count, [&](auto batch) { append(out, batch); });
@@ -58,7 +63,7 @@ std::vector<float> drawn_codes(const OpenRun& open, std::int64_t n, std::uint64_
                         model, mixture.components()));
         return mixture.draw(n, seed);
     }
-    if (!session.fields().empty())
+    if (reads_labels(open))
         core::tell(
             fmt::format("note: the prior of model '{}' is drawn from as it is, without a place of its own for "
                         "each class",

@@ -12,6 +12,9 @@ namespace elbo::tools {
 /// Throws Error (usage) for a model that decodes no codes, saying what `verb` wanted them for.
 void must_decode(const OpenRun& open, const std::string& verb);
 
+/// Whether the model is given the label of each row.
+bool reads_labels(const OpenRun& open);
+
 /// The mean codes of rows first .. first + count, [count, latent].
 std::vector<float> codes_of(const OpenRun& open, core::Split split, std::int64_t first, std::int64_t count);
 /// The same as `codes_of` of all rows that `rows` names, in that order.

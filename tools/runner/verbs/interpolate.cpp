@@ -106,7 +106,7 @@ std::vector<std::int64_t> likes_of(const OpenRun& open, const Plan& plan) {
             if (plan.draws) out.push_back(std::int64_t(i) % open.rows().count(plan.split));
             else out.push_back(2 * k < plan.steps ? p.from : p.to);
         }
-    if (!open.session().fields().empty())
+    if (reads_labels(open))
         core::tell(plan.draws ? "note: the decoder takes classes; pair i has that of row i"
                               : "note: the decoder takes classes; each half of the way has that of its end");
     return out;

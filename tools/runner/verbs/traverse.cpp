@@ -90,7 +90,7 @@ void look(const OpenRun& open, Plan& p) {
         core::tell(
             fmt::format("note: the codes of this model lie in the space '{}'; a latent that moves alone leaves it",
                         space_of(open)));
-    if (!open.session().fields().empty())
+    if (reads_labels(open))
         core::tell(fmt::format("note: the decoder takes classes; all pictures have that of {} row {}", name_of(p.split),
                                p.row.value_or(0)));
     p.spread = spread_of(open);
