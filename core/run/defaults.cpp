@@ -49,16 +49,13 @@ std::vector<GivenSetting> defaults_for(const Rows& rows, const RunConfig& config
     const auto choose_steps = [&] {
         if (steps * config.epochs < kFewestSteps) choose("epochs", std::to_string((kFewestSteps + steps - 1) / steps));
     };
-    const bool uses_likelihood = std::any_of(config.parts.begin(), config.parts.end(),
-                                             [](const PartChoice& p) { return p.role == "likelihood"; });
+    const bool uses_likelihood = uses(config, "likelihood");
     if (rows.are_tokens()) {
         // They are read and written one after the other, and a likelihood has as many classes as there are tokens.
         const bool ours = uses_likelihood && !is_given(given, "likelihood");
         if (ours) choose("likelihood", "tokens");
         for (const char* role : {"encoder", "decoder"})
-            if (std::any_of(config.parts.begin(), config.parts.end(),
-                            [&](const PartChoice& p) { return p.role == role; }))
-                choose(role, "gru");
+            if (uses(config, role)) choose(role, "gru");
         if (uses_likelihood && (ours || takes(config.part("likelihood"), "classes")))
             choose("likelihood.classes", std::to_string(std::int64_t(rows.x().high) + 1));
         choose_steps();

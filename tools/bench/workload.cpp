@@ -88,6 +88,7 @@ Net mult() {
              {"encoder", "bag"},
              {"decoder", "mlp", {{"hidden", Widths{600}}, text("activation", "tanh")}},
              {"likelihood", "multinomial", {{"constant", false}}}},
+            0,
             73};
 }
 
