@@ -216,8 +216,9 @@ struct TakeAlong : WithoutTile {
     template <class Call>
     static void run(const Call& c) {
         const int axis = axis_of(c.attributes, c.in_dims[0]);
-        each_number(c.in[1], c.in_dims[1], axis, c.in_dims[0][axis], [](std::int64_t) {},
-                    [&](std::int64_t at, std::int64_t from) { c.out[at] = c.in[0][from]; });
+        each_number(
+            c.in[1], c.in_dims[1], axis, c.in_dims[0][axis], [](std::int64_t) {},
+            [&](std::int64_t at, std::int64_t from) { c.out[at] = c.in[0][from]; });
     }
     static void reference(const ReferenceCall& c) { run(c); }
     static KernelFn kernel() {
@@ -255,9 +256,10 @@ struct AddAlong : WithoutTile {
     static void run(const Call& c) {
         const int axis = axis_of(c.attributes, c.in_dims[0]);
         const std::int64_t slice = c.out_dims[axis] * Around(c.out_dims, axis).inner;
-        each_number(c.in[1], c.in_dims[1], axis, c.out_dims[axis],
-                    [&](std::int64_t o) { std::fill_n(c.out + o * slice, slice, 0); },
-                    [&](std::int64_t at, std::int64_t to) { c.out[to] += c.in[0][at]; });
+        each_number(
+            c.in[1], c.in_dims[1], axis, c.out_dims[axis],
+            [&](std::int64_t o) { std::fill_n(c.out + o * slice, slice, 0); },
+            [&](std::int64_t at, std::int64_t to) { c.out[to] += c.in[0][at]; });
     }
     static void reference(const ReferenceCall& c) { run(c); }
     static KernelFn kernel() {

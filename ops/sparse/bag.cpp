@@ -19,7 +19,7 @@ void must_be_pairs(const Dims& ids, const Dims& weights) {
 
 /// table [V, H], ids [B, M], weights [B, M] -> [B, H].
 struct Bag : WithoutAttributes, WithoutTile {
-    static constexpr auto name = "bag";
+    static constexpr auto name = "bag_sum";
     static constexpr auto formula = "y[b] = sum_m weight[b, m] x[index[b, m]] of rows";
     static constexpr int arity = 3;
     static constexpr Runs runs = Runs::kernel;
@@ -59,7 +59,7 @@ struct Bag : WithoutAttributes, WithoutTile {
 /// ids [B, M], weights [B, M], g [B, H] -> [rows, H].
 struct BagRows : WithoutTile {
     static constexpr auto name = "bag_rows";
-    static constexpr auto formula = "bag's adjoint in x: y[r] = sum of the weight[b, m] g[b] with index[b, m] = r";
+    static constexpr auto formula = "bag_sum's adjoint in x: y[r] = sum of the weight[b, m] g[b] with index[b, m] = r";
     static constexpr int arity = 3;
     static constexpr Runs runs = Runs::kernel;
     static constexpr std::array domains{kIds, kSome, Domain{}};
@@ -73,7 +73,7 @@ struct BagRows : WithoutTile {
     }
     static void gradient(Adjoint& a) {
         a.give(1, bag_weights(a.g, a.x(0), a.x(2)));
-        a.give(2, bag(a.g, a.x(0), a.x(1)));
+        a.give(2, bag_sum(a.g, a.x(0), a.x(1)));
     }
     template <class Call>
     static void run(const Call& c) {
@@ -102,7 +102,7 @@ struct BagRows : WithoutTile {
 /// table [V, H], ids [B, M], g [B, H] -> [B, M].
 struct BagWeights : WithoutAttributes, WithoutTile {
     static constexpr auto name = "bag_weights";
-    static constexpr auto formula = "bag's adjoint in the weights: y[b, m] = x[index[b, m]] · g[b]";
+    static constexpr auto formula = "bag_sum's adjoint in the weights: y[b, m] = x[index[b, m]] · g[b]";
     static constexpr int arity = 3;
     static constexpr Runs runs = Runs::kernel;
     static constexpr std::array domains{Domain{}, kIds, Domain{}};
@@ -114,7 +114,7 @@ struct BagWeights : WithoutAttributes, WithoutTile {
     }
     static void gradient(Adjoint& a) {
         a.give(0, bag_rows(a.x(1), a.g, a.x(2), elbo::shape(a.x(0))[0]));
-        a.give(2, bag(a.x(0), a.x(1), a.g));
+        a.give(2, bag_sum(a.x(0), a.x(1), a.g));
     }
     template <class Call>
     static void run(const Call& c) {

@@ -26,7 +26,7 @@ struct Bag : Encoder {
         Var table = parameter(x, "bag.weight", {last_size(flatten(x)), hidden[0]}, initialiser(init));
         Var bias = parameter(x, "bag.bias", {hidden[0]});
         const auto sparse = sparse_rows(x);
-        Var h = sparse ? bag(table, sparse->ids, prepared(sparse->values)) : matmul(prepared(flatten(x)), table);
+        Var h = sparse ? bag_sum(table, sparse->ids, prepared(sparse->values)) : matmul(prepared(flatten(x)), table);
         DenseLayers others;
         others.hidden.assign(hidden.begin() + 1, hidden.end());
         others.activation = activation, others.init = init, others.dropout = dropout;

@@ -51,7 +51,7 @@ TEST_CASE("bag: the sums and both adjoints are those of loops over entries") {
             }
         }
     Recorded n;
-    const auto program = freeze(n.r, {{"sums", bag(n.table, n.ids, n.weights).node},
+    const auto program = freeze(n.r, {{"sums", bag_sum(n.table, n.ids, n.weights).node},
                                       {"rows", bag_rows(n.ids, n.weights, n.g, kNumbers).node},
                                       {"weights", bag_weights(n.table, n.ids, n.g).node}});
     const auto exact = in_f64(*program, given.values());
@@ -71,7 +71,7 @@ TEST_CASE("bag: is the product with the matrix that numbers and weights stand fo
     Var x = n.r.input("x", {kRows, kNumbers});
     auto of = [&](Var y) { return gradient(sum_all(square(tanh(y)) * n.g), {n.table})[0]; };
     const auto program =
-        freeze(n.r, {{"bag", of(bag(n.table, n.ids, n.weights)).node}, {"matmul", of(matmul(x, n.table)).node}});
+        freeze(n.r, {{"bag", of(bag_sum(n.table, n.ids, n.weights)).node}, {"matmul", of(matmul(x, n.table)).node}});
     Values values = given.values();
     values["x"] = dense;
     const auto both = in_f64(*program, values);
@@ -81,7 +81,7 @@ TEST_CASE("bag: is the product with the matrix that numbers and weights stand fo
 TEST_CASE("bag: an entry of weight 0 is not there, whatever its number's row holds") {
     core::Recording r(ops::table(), nullptr, "test");
     Var table = r.input("table", {2, 2}), ids = r.input("ids", {1, 3}), weights = r.input("weights", {1, 3});
-    const auto program = freeze(r, {{"y", bag(table, ids, weights).node}});
+    const auto program = freeze(r, {{"y", bag_sum(table, ids, weights).node}});
     const Values values{{"table", {NAN, INFINITY, 3, 4}}, {"ids", {1, 0, 0}}, {"weights", {2, 0, 0}}};
     CHECK(in_f64(*program, values)[0] == Doubles{6, 8});
     CHECK(in_f32(program, values)[0] == std::vector<float>{6, 8});
@@ -115,10 +115,18 @@ TEST_CASE("bag_rows and scatter_add: the same bits as one thread adding in the o
 TEST_CASE("bag: sizes that do not fit and numbers that are no rows are refused") {
     core::Recording r(ops::table(), nullptr, "test");
     Var table = r.input("table", {3, 2}), ids = r.input("ids", {2, 4}), three = r.input("three", {2, 3});
-    must_say(refusal([&] { bag(table, ids, three); }), {"a weight for every number"});
-    must_say(refusal([&] { bag(ids, table, table); }), {"bag"});
-    must_say(refusal([&] { bag_weights(table, ids, three); }), {"bag_weights", "[B, H]"});
-    const auto program = freeze(r, {{"y", bag(table, ids, ids).node}});
-    const Values values{{"table", Doubles(6)}, {"ids", {0, 1, 2, 3, 0, 0, 0, 0}}};
-    must_say(refusal([&] { in_f32(program, values); }), {"there is no row 3", "table of 3"});
+    const auto refused = [&](const char* op, const std::vector<Var>& in) {
+        std::vector<NodeId> nodes;
+        for (Var v : in) nodes.push_back(v.node);
+        return refusal([&] { r.emit(op, nodes, {}, {nullptr, 0}); });
+    };
+    must_say(refused("bag_sum", {table, ids, three}), {"a weight for every number"});
+    must_say(refused("bag_sum", {r.input("row", {3}), ids, ids}), {"takes a table of rows"});
+    must_say(refused("bag_weights", {table, ids, three}), {"bag_weights", "[B, H]"});
+    const auto program = freeze(r, {{"y", bag_sum(table, ids, ids).node}});
+    const auto bound = backend("dnnl").bind(program, {});
+    const std::vector<float> rows(6), numbers{0, 1, 2, 3, 0, 0, 0, 0};
+    const std::vector<const float*> inputs{rows.data(), numbers.data()};
+    REQUIRE(program->inputs[0].name == "table");
+    must_say(refusal([&] { bound->run({inputs, {}}); }), {"bag_sum: there is no row 3", "table of 3"});
 }

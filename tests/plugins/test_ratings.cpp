@@ -70,8 +70,7 @@ std::string many_ratings(std::map<std::string, std::set<std::string>>& of_user) 
     std::string out = "user,item,stars\n";
     for (int u = 0; u < 40; ++u)
         for (int k = 0; k < 6 + u % 4; ++k) {
-            const std::string user = "u" + std::to_string(u),
-                              item = std::to_string((u * 7 + k * 11 + k * k) % 30 + 100);
+            const std::string user = "u" + std::to_string(u), item = std::to_string((u * 7 + k * 11) % 30 + 100);
             if (of_user[user].insert(item).second)
                 out += user + "," + item + "," + std::to_string(1 + (u + k) % 5) + "\n";
         }

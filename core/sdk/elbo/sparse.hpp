@@ -12,7 +12,7 @@ namespace elbo {
 
 /// y[b] = sum_m weights[b, m] table[ids[b, m]]: table [V, H], ids and weights [B, M] -> [B, H]. An entry of weight 0 is
 /// not there, whatever stands in the row of its number: shorter rows end so.
-inline Var bag(In table, In ids, In weights) { return detail::emit("bag", {table, ids, weights}); }
+inline Var bag_sum(In table, In ids, In weights) { return detail::emit("bag_sum", {table, ids, weights}); }
 /// Its adjoint in the table: g [B, H] -> [rows, H].
 inline Var bag_rows(In ids, In weights, In g, std::int64_t rows) {
     return detail::emit("bag_rows", {ids, weights, g}, {{"rows", rows}});
