@@ -20,6 +20,9 @@ import torch.nn.functional as F
 torch.set_default_dtype(torch.float64)
 
 
+BAGS = torch.tensor([[3, 2, 1], [0, 1, 2]])  # rows of a table that are summed
+
+
 def channels_first(x):
     return x.permute(0, 3, 1, 2)
 
@@ -149,6 +152,10 @@ CASES = {
     "flip": ([(2, 3)], lambda x: x.flip(1)),
     "gather": ([(4, 3)], lambda t: t[torch.tensor([3, 2, 1, 0, 1])]),
     "scatter_add": ([(3, 2)], lambda v: torch.zeros(4, 2).index_add(0, torch.tensor([1, 0, 1]), v)),
+    "bag_sum": ([(4, 3), (2, 3)], lambda t, w: (t[BAGS] * w[..., None]).sum(1)),
+    "bag_rows": ([(2, 3), (2, 2)], lambda w, g: torch.zeros(4, 2).index_add(
+        0, BAGS.flatten(), (w[..., None] * g[:, None]).reshape(6, 2))),
+    "bag_weights": ([(4, 3), (2, 3)], lambda t, g: (t[BAGS] * g[:, None]).sum(-1)),
     # Products and small matrices.
     "matmul": ([(2, 3), (3, 4)], torch.matmul),
     "matmul_rows": ([(2, 3, 4), (4, 2)], torch.matmul),

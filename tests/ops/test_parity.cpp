@@ -2,6 +2,8 @@
 // runs them. Nothing of the expected numbers comes from here. A case is one line here and one there.
 #include <doctest/doctest.h>
 
+#include <elbo/sparse.hpp>
+
 #include <map>
 #include <set>
 #include <sstream>
@@ -52,6 +54,8 @@ Var factor(Var a) {
     return a * lower_triangle(a, n, false) + positive(a) * identity_matrix(a, n);
 }
 Var counting_down(Var like, std::int64_t n) { return double(n - 1) - iota(like, {n}); }
+/// 3 2 1, 0 1 2
+Var bags(Var like) { return reshape(abs(counting_down(like, 6) - 2), {2, 3}); }
 
 struct Case {
     const char* name;
@@ -153,6 +157,9 @@ const Case kShapes[] = {
     {"flip", [](const Vars& x) { return flip(x[0], 1); }},
     {"gather", [](const Vars& x) { return gather(x[0], abs(counting_down(x[0], 5) - 1)); }},
     {"scatter_add", [](const Vars& x) { return scatter_add(abs(counting_down(x[0], 3) - 1), x[0], 4); }},
+    {"bag_sum", [](const Vars& x) { return bag_sum(x[0], bags(x[0]), x[1]); }},
+    {"bag_rows", [](const Vars& x) { return bag_rows(bags(x[0]), x[0], x[1], 4); }},
+    {"bag_weights", [](const Vars& x) { return bag_weights(x[0], bags(x[0]), x[1]); }},
 };
 const Case kProducts[] = {
     {"matmul", [](const Vars& x) { return matmul(x[0], x[1]); }},
