@@ -22,7 +22,7 @@ struct Cvae : Model {
         return b.reconstruction + beta(x) * b.kl;
     }
     Var encode(Var x) const override { return the<Posterior>(x).mean(code(x)); }
-    Var decode(Var z) const override { return the<Likelihood>(z).mean(decoded(z)); }
+    Var decode(Var z) const override { return decoded(with_class(z)); }
     Var reconstruct(Var x) const override { return decode(encode(x)); }
     Var sample(Var like) const override {
         Var z = the<Prior>(like).sample(like);
@@ -37,7 +37,7 @@ struct Cvae : Model {
     Var log_weight(Var x) const override {
         const Vars q = code(x);
         Var z = the<Posterior>(x).sample(q);
-        return -log_ratio(x, q, z) - the<Likelihood>(x).nll(decoded(z), flatten(x));
+        return -log_ratio(x, q, z) - the<Likelihood>(x).nll(raw(x, z), flatten(x));
     }
 
 private:
@@ -50,7 +50,7 @@ private:
                 "another one, gaussian_mixture say");
         return the<Posterior>(x).parameters_of(with_class(flatten(the<Encoder>(x).features(x))));
     }
-    static Var decoded(Var z) { return the<Decoder>(z).raw(with_class(z)); }
+    static Var raw(Var x, Var z) { return raw_of(x, with_class(z)); }
     /// Where the codes of each row's class lie, [B, L].
     static Var place(Var x) {
         return matmul(one_hot(labels(x), classes(x)), parameter(x, "places", {classes(x), latent(x)}));
@@ -63,8 +63,8 @@ private:
         return the<Posterior>(x).log_prob(q, z) - the<Prior>(x).log_prob(prior_sees_class ? z - place(x) : z);
     }
     Bound at(Var x, const Vars& q, Var z) const {
-        if (!prior_sees_class) return bound(x, q, z, decoded(z));
-        return {the<Likelihood>(x).nll(decoded(z), flatten(x)), log_ratio(x, q, z), {}, false};
+        if (!prior_sees_class) return bound(x, q, z, raw(x, z));
+        return {the<Likelihood>(x).nll(raw(x, z), flatten(x)), log_ratio(x, q, z), {}, false};
     }
 };
 ELBO_PLUGIN("model_cvae", "1.1.0", "model/cvae") { plugin.add<Cvae>("cvae", "conditional VAE: takes classes"); }

@@ -23,6 +23,7 @@ struct Miwae : Variational {
     }
 
     Var objective(Var x) const override {
+        must_write_at_once(x);
         const Drawn d = draw(x);
         const double m = double(groups), k = double(samples);
         Var each = mean(std::log(k) - log_sum_exp(reshape(d.log_w, {rows(x), groups, samples}), {2}), {1});

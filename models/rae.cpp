@@ -18,12 +18,13 @@ struct Rae : Autoencoder {
     }
 
     Var objective(Var x) const override {
-        Var z = the<Posterior>(x).sample(code(x)), raw = the<Decoder>(x).raw(z);
+        Var z = the<Posterior>(x).sample(code(x)), raw = raw_of(x, z);
         Var loss = the<Likelihood>(x).nll(raw, flatten(x)), size = 0.5 * sum_rows(square(z));
         term("reconstruction", loss);
         term("code_size", size);
         loss = loss + beta(x) * size;
         if (smooth == "none") return loss;
+        if (smooth == "gradient_penalty") must_write_at_once(x);
         Var penalty = smooth == "gradient_penalty" ? slope(z, the<Likelihood>(x).mean(raw))
                       : smooth == "l2"             ? of_every_row(x, squared_weights(x))
                                                    : of_every_row(x, squared_stretch(x));

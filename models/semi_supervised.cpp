@@ -55,8 +55,7 @@ private:
                 "gaussian_mixture say");
         return the<Posterior>(seen).parameters_of(concat({seen, y}, 1));
     }
-    static Var raw(Var z, Var y) { return the<Decoder>(z).raw(concat({z, y}, 1)); }
-    static Var made_of(Var z, Var y) { return the<Likelihood>(z).mean(raw(z, y)); }
+    static Var made_of(Var z, Var y) { return decoded(concat({z, y}, 1)); }
 
     /// [B]: 1 where the number of told rows grows with this row.
     Var is_told(Var x) const {
@@ -75,7 +74,8 @@ private:
         Var y = tile(identity_matrix(x, c), {n, 1});
         const Vars q = code(repeat_rows(features(x), c), y);
         Var z = drawn ? the<Posterior>(x).sample(q) : the<Posterior>(x).mean(q);
-        const Bound b = bound(repeat_rows(x, c), q, z, raw(z, y));
+        Var again = repeat_rows(x, c);
+        const Bound b = bound(again, q, z, raw_of(again, concat({z, y}, 1)));
         return {reshape(b.reconstruction, {n, c}), reshape(b.kl, {n, c}), b.closed};
     }
 };

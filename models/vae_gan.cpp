@@ -17,6 +17,7 @@ struct VaeGan : Variational {
     std::string uses() const override { return Variational::uses() + " discriminator:encoder=mlp"; }
 
     Var objective(Var x) const override {
+        must_write_at_once(x);
         const Vars q = code(x);
         Var z = the<Posterior>(x).sample(q), raw = the<Decoder>(x).raw(z);
         const Bound b = bound(x, q, z, raw);

@@ -14,6 +14,7 @@ struct Categorical : Likelihood {
     Var nll_values(Var raw, Var x) const override { return categorical_nll(channels_of(raw, classes), x); }
     Var mean(Var raw) const override { return categorical_mode(channels_of(raw, classes)); }
     Var sample(Var raw) const override { return categorical_sample(channels_of(raw, classes)); }
+    Var pick(Var raw) const override { return picked_class(raw); }
 };
 ELBO_PLUGIN("likelihood_categorical", "1.0.0", "likelihood/categorical") {
     plugin.add<Categorical>("categorical", "each value the number of a class");

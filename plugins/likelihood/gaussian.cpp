@@ -24,12 +24,14 @@ struct Gaussian : Likelihood {
         return gaussian_nll(mu, log(optimal.of(square(x - mu), {0, 1}, spread)), x);
     }
     Var mean(Var raw) const override { return spread.location(raw); }
-    Var sample(Var raw) const override {
-        Var mu = mean(raw);
-        return mu + exp(0.5 * log_var(raw)) * normal_like(mu);
-    }
+    Var sample(Var raw) const override { return drawn(raw, 1); }
+    Var pick(Var raw) const override { return drawn(raw, pick_temperature(raw)); }
 
 private:
+    Var drawn(Var raw, In heat) const {
+        Var mu = mean(raw);
+        return mu + heat * exp(0.5 * log_var(raw)) * normal_like(mu);
+    }
     Var log_var(Var raw) const {
         return spread.how == "optimal" ? log(optimal.remembered(raw, {1, 1}, spread))
                                        : spread.log_square(raw, "log_var");

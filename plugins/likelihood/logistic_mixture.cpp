@@ -33,18 +33,21 @@ struct LogisticMixture : Likelihood {
         Var each = scale * (softplus((c + 1) / scale) - softplus((c - 1) / scale));
         return in_range(raw, clamp(0.5 * sum(softmax(logits(raw), {1}) * each, {1}), 0, 1));
     }
-    Var sample(Var raw) const override {
+    Var sample(Var raw) const override { return drawn(raw, 1); }
+    /// At temperature 0 the centre of the most likely component.
+    Var pick(Var raw) const override { return drawn(raw, pick_temperature(raw)); }
+
+private:
+    Var drawn(Var raw, In heat) const {
         Var all = logits(raw);
         const Shape s = shape(all);
-        Var which = reshape(argmax(all + gumbel_like(all), 1), {s[0], 1, s[2]});
+        Var which = reshape(argmax(all + heat * gumbel_like(all), 1), {s[0], 1, s[2]});
         Var chosen = equal(which, reshape(iota(raw, {s[1]}), {s[1], 1}));
         auto of_chosen = [&](Var v) { return sum(chosen * v, {1}); };
         Var c = of_chosen(center(raw)), u = uniform_like(c);
-        Var y = c + exp(of_chosen(log_scale(raw))) * (log(u) - log1p(-u));
+        Var y = c + heat * exp(of_chosen(log_scale(raw))) * (log(u) - log1p(-u));
         return in_range(raw, level_of(0.5 * (y + 1)) / double(levels - 1));
     }
-
-private:
     static double low(Var x) { return data_range(x).first; }
     static double width(Var x) {
         const auto [least, most] = data_range(x);

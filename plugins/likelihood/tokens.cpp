@@ -1,5 +1,6 @@
-#include <elbo/plugin.hpp>
 #include <elbo/sequences.hpp>
+
+#include "values.hpp"
 using namespace elbo;
 
 /// A softmax over tokens at each place of a sequence, up to and with its end (token 0): -sum_t log p(x_t | ...). Raw
@@ -33,18 +34,7 @@ struct Tokens : Likelihood {
         return ended(reshape(pick(flat), {s[0], s[1] / classes}));
     }
 
-    /// Of the `pick_most` most likely tokens, and of the fewest whose probability is `pick_share` (nucleus sampling,
-    /// Holtzman et al. 2020), one is drawn by its logit over the temperature; at 0 it is the most likely.
-    Var pick(Var raw) const override {
-        Var heat = pick_temperature(raw), scaled = raw / max(heat, 1e-6);
-        Var sorted = sort(scaled, 1, true), share = softmax(sorted, {1});
-        Var among =
-            logical_and(less(iota(raw, {classes}), pick_most(raw)), less(cumsum(share, 1) - share, pick_share(raw)));
-        constexpr double kNever = 1e30;
-        Var least = min_over(where(among, sorted, kNever), {1}, true);
-        Var noise = gumbel_like(raw) * min(heat * kNever, 1.0); // none at 0
-        return reshape(argmax(where(less(scaled, least), -kNever, scaled + noise), 1), {shape(raw)[0], 1});
-    }
+    Var pick(Var raw) const override { return picked_class(raw); }
 
 private:
     Var placed(Var raw) const { return reshape(raw, {shape(raw)[0], shape(raw)[1] / classes, classes}); }

@@ -69,6 +69,21 @@ inline Var categorical_nll(Var logits, Var x) {
 inline Var categorical_mode(Var logits) { return argmax(logits, 1); }
 inline Var categorical_sample(Var logits) { return argmax(logits + gumbel_like(logits), 1); }
 
+/// One class for each row of logits [N, K], [N, 1]: of the `pick_most` most likely ones, and of the fewest whose
+/// probability is `pick_share` (nucleus sampling, Holtzman et al. 2020), one is drawn by its logit over the
+/// temperature; at 0 it is the most likely.
+inline Var picked_class(Var logits) {
+    const Shape s = shape(logits);
+    Var heat = pick_temperature(logits), scaled = logits / max(heat, 1e-6);
+    Var sorted = sort(scaled, 1, true), share = softmax(sorted, {1});
+    Var among =
+        logical_and(less(iota(logits, {s[1]}), pick_most(logits)), less(cumsum(share, 1) - share, pick_share(logits)));
+    constexpr double kNever = 1e30;
+    Var least = min_over(where(among, sorted, kNever), {1}, true);
+    Var noise = gumbel_like(logits) * min(heat * kNever, 1.0); // none at 0
+    return reshape(argmax(where(less(scaled, least), -kNever, scaled + noise), 1), {s[0], 1});
+}
+
 /// The logarithm of a rate or mean: raw near 0, never beyond exp(15) = 3.3e6.
 inline Var log_rate(In raw) { return soft_clamp(raw, 15); }
 inline Var poisson_nll(In log_rate, Var x) {

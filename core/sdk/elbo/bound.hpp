@@ -42,6 +42,13 @@ inline Var raw_of(In x, Var z) {
     auto decoder = the<Decoder>(x);
     return decoder.autoregressive() ? decoder.raw_given(z, flatten(x)) : decoder.raw(z);
 }
+/// For what asks the decoder of x for more than p(x|z): refuses one that draws x value by value.
+inline void must_write_at_once(Var like) {
+    if (the<Decoder>(like).autoregressive())
+        throw std::invalid_argument(
+            "this model needs all values that a code becomes at once, and the decoder draws one after the other: use "
+            "decoder mlp or conv");
+}
 /// What codes become: the likelihood's mean, or what a decoder draws that goes value by value.
 inline Var decoded(In z) {
     auto decoder = the<Decoder>(z);
