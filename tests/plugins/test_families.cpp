@@ -300,9 +300,10 @@ TEST_CASE("families: no score draws anything") {
         CAPTURE(model);
         auto settings = session_settings(3, {5});
         settings.fields = {{"labels", {1}, 2}, {"row", {1}, 0}};
-        auto parts = family_parts(model, model == "joint"    ? Settings{{"classes", widths({2})}}
-                                         : model == "vq_vae" ? Settings{{"width", std::int64_t(3)}}
-                                                             : Settings{});
+        auto parts = family_parts(model, model == "joint"      ? Settings{{"classes", widths({2})}}
+                                         : model == "vq_vae"   ? Settings{{"width", std::int64_t(3)}}
+                                         : model == "vq_vae_2" ? Settings{{"width", std::int64_t(1)}}
+                                                               : Settings{});
         parts.push_back({"optimizer", "sgd"});
         auto s = make_session(make_parts(parts), settings);
         s->prepare(8);
