@@ -156,8 +156,8 @@ std::vector<float> Mixture::draw(std::int64_t n, std::uint64_t seed) const {
     return out;
 }
 
-Mixture mixture_of_codes(Session& session, const Rows& rows, std::int64_t batch) {
-    constexpr std::int64_t kMostRows = 10000, kComponents = 10;
+std::vector<float> codes_of_training_rows(Session& session, const Rows& rows, std::int64_t batch) {
+    constexpr std::int64_t kMostRows = 10000;
     const std::int64_t n = rows.count(Split::train), every = std::max<std::int64_t>(1, n / kMostRows);
     const std::int64_t latent = session.settings().latent;
     std::vector<float> codes;
@@ -172,7 +172,13 @@ Mixture mixture_of_codes(Session& session, const Rows& rows, std::int64_t batch)
                     codes.insert(codes.end(), all.begin() + i * latent, all.begin() + (i + 1) * latent);
         },
         session.reads_x("encode", std::min(batch, n)));
-    return Mixture(codes, latent, kComponents, std::uint64_t(session.settings().seed));
+    return codes;
+}
+
+Mixture mixture_of_codes(Session& session, const Rows& rows, std::int64_t batch) {
+    constexpr std::int64_t kComponents = 10;
+    return Mixture(codes_of_training_rows(session, rows, batch), session.settings().latent, kComponents,
+                   std::uint64_t(session.settings().seed));
 }
 
 } // namespace elbo::core

@@ -37,7 +37,9 @@ private:
     std::vector<Doubles> means_, factors_; ///< lower triangular
 };
 
-/// The mixture of the mean codes of a run's training rows, evenly chosen where there are very many.
+/// The mean codes of a run's training rows, evenly chosen where there are very many: at most about 20000.
+std::vector<float> codes_of_training_rows(Session& session, const Rows& rows, std::int64_t batch);
+/// The mixture of these.
 Mixture mixture_of_codes(Session& session, const Rows& rows, std::int64_t batch);
 
 } // namespace elbo::core

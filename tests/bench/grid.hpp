@@ -174,6 +174,10 @@ inline const std::vector<Meaningless>& meaningless() {
              return d.rank < 2 &&
                     (is(p, "encoder", {"conv", "residual"}) || is(p, "decoder", {"conv", "residual", "pixel_cnn"}));
          }},
+        {"its own code",
+         [](const Parts& p, const Dims& d) { return is(p, "model", {"density"}) && d.numel() != kLatent; }},
+        {"asks an encoder",
+         [](const Parts& p, const Dims&) { return is(p, "model", {"density"}) && is(p, "prior", {"vamp"}); }},
         {"one after the other",
          [](const Parts& p, const Dims&) {
              return is(p, "model", {"vae_gan", "miwae"}) && is(p, "decoder", {"pixel_cnn"});

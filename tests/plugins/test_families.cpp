@@ -298,6 +298,7 @@ TEST_CASE(
 TEST_CASE("families: no score draws anything") {
     for (const std::string& model : plugins().names("model")) {
         CAPTURE(model);
+        if (model == "density") continue; // its code is the row, whose score is its objective
         auto settings = session_settings(3, {5});
         settings.fields = {{"labels", {1}, 2}, {"row", {1}, 0}};
         auto parts = family_parts(model, model == "joint"      ? Settings{{"classes", widths({2})}}

@@ -116,10 +116,11 @@ void draw_reconstructions(const fs::path& file, core::Session& session, const co
 }
 
 void draw_samples(const fs::path& file, core::Session& session, const core::Rows& rows, std::int64_t count,
-                  std::uint64_t seed, std::optional<std::int64_t> label) {
+                  std::uint64_t seed, std::optional<std::int64_t> label, core::CodeDraws codes) {
     const Look l(session.settings());
     std::vector<float> x;
-    samples_of(session, rows, count, seed, label, [&](auto batch) { x.insert(x.end(), batch.begin(), batch.end()); });
+    samples_of(
+        session, rows, count, seed, label, [&](auto batch) { x.insert(x.end(), batch.begin(), batch.end()); }, codes);
     core::write_png(file, l.sheet(x, count, l.columns_for(count)));
 }
 

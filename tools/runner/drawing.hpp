@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/files/picture.hpp"
+#include "core/run/code_density.hpp"
 #include "core/run/folder.hpp"
 
 namespace elbo::tools {
@@ -30,7 +31,7 @@ core::Picture beside(const std::vector<core::Picture>& pictures);
 void draw_reconstructions(const std::filesystem::path& file, core::Session& session, const core::Rows& rows,
                           core::Split split, std::int64_t first, std::int64_t count);
 void draw_samples(const std::filesystem::path& file, core::Session& session, const core::Rows& rows, std::int64_t count,
-                  std::uint64_t seed, std::optional<std::int64_t> label = {});
+                  std::uint64_t seed, std::optional<std::int64_t> label = {}, core::CodeDraws codes = {});
 /// Samples of a model that makes them in steps: a line for each, how it comes about from left to right.
 void draw_stages(const std::filesystem::path& file, core::Session& session, std::int64_t count, std::uint64_t seed);
 /// Reconstructions of the first rows of the split, and samples where the model has some, into RUN/pictures.

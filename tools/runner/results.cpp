@@ -86,22 +86,26 @@ private:
 bool can_sample(core::Session& session) { return session.can("sample") || session.can("decode"); }
 
 void samples_of(core::Session& session, const core::Rows& rows, std::int64_t count, std::uint64_t seed,
-                std::optional<std::int64_t> label, const std::function<void(std::span<const float>)>& take) {
+                std::optional<std::int64_t> label, const std::function<void(std::span<const float>)>& take,
+                core::CodeDraws codes) {
     constexpr std::int64_t kAtOnce = kSamplesAtOnce;
     SampledFields fields(session, label);
     const auto noise_of = [&](std::int64_t at) { return seed + (std::uint64_t(at / kAtOnce) << 32); };
-    if (!session.can("sample")) {
+    if (!codes && !session.can("sample")) {
         const core::Mixture mixture = core::mixture_of_codes(session, rows, kAtOnce);
+        codes = [=](std::int64_t n, std::uint64_t of) { return mixture.draw(n, of); };
         core::tell(
             fmt::format("note: model '{}' has no prior; samples come from a mixture of {} Gaussians fitted to the "
                         "codes of the training rows",
                         session.part("model").info().name, mixture.components()));
+    }
+    if (codes) {
         for (std::int64_t at = 0; at < count; at += kAtOnce) {
             const std::int64_t n = std::min(kAtOnce, count - at);
-            const std::vector<float> drawn = mixture.draw(n, noise_of(at));
-            const core::AlignedFloats codes = core::aligned_floats(std::int64_t(drawn.size()));
-            std::copy(drawn.begin(), drawn.end(), codes.get());
-            session.run("decode", codes.get(), n, noise_of(at), fields.of(at, n));
+            const std::vector<float> drawn = codes(n, noise_of(at));
+            const core::AlignedFloats z = core::aligned_floats(std::int64_t(drawn.size()));
+            std::copy(drawn.begin(), drawn.end(), z.get());
+            session.run("decode", z.get(), n, noise_of(at), fields.of(at, n));
             take(session.output("decode"));
         }
         return;

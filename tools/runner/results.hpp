@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/run/code_density.hpp"
 #include "tools/runner/open_run.hpp"
 
 namespace elbo::tools {
@@ -25,10 +26,12 @@ bool can_sample(core::Session& session);
 /// Rows of a batch of them, of all but the last.
 inline constexpr std::int64_t kSamplesAtOnce = 1024;
 /// New examples, batch by batch. A model that takes classes gets them in turn, or `label` for all; one without a prior
-/// is sampled from a mixture of Gaussians that is fitted to the codes of the training rows, and a line says so. Throws
-/// Error (usage) for a class that the data does not have.
+/// is sampled from a mixture of Gaussians that is fitted to the codes of the training rows, and a line says so. With
+/// `codes` they are decoded from these, whatever the model's prior. Throws Error (usage) for a class that the data does
+/// not have.
 void samples_of(core::Session& session, const core::Rows& rows, std::int64_t count, std::uint64_t seed,
-                std::optional<std::int64_t> label, const std::function<void(std::span<const float>)>& take);
+                std::optional<std::int64_t> label, const std::function<void(std::span<const float>)>& take,
+                core::CodeDraws codes = {});
 
 /// --out, or `fallback` in the run's folder. Throws Error (usage), before anything is computed, for another ending, and
 /// for a file that belongs to the run or is its data.
