@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "core/base/text.hpp"
+#include "core/files/atomic.hpp"
 
 namespace elbo::core {
 
@@ -13,7 +14,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kDeepest = 64;
-constexpr const char* kFormat = "elbo data 1";
+constexpr const char *kFormat = "elbo data 1", *kSum = "sha256";
+
+// What is no UTF-8 in a plugin's names becomes the sign for that.
+std::string written(const Json& json) { return json.dump(1, ' ', false, Json::error_handler_t::replace) + "\n"; }
 
 Json json_of(const Field& f) {
     return {{"name", f.name}, {"kind", f.kind}, {"dims", f.dims.list()},
@@ -47,16 +51,20 @@ KeptRows kept_of(const Rows& rows) {
 std::string text_of(const KeptRows& kept) {
     Json fields = Json::array();
     for (const Field& f : kept.fields) fields.push_back(json_of(f));
-    const Json all{{"format", kFormat},    {"description", kept.description},
-                   {"rows", kept.count},   {"reach", {kept.reach.first, kept.reach.second}},
-                   {"x", json_of(kept.x)}, {"fields", fields}};
-    return all.dump(1, ' ', false, Json::error_handler_t::replace) + "\n";
+    Json all{{"format", kFormat},    {"description", kept.description},
+             {"rows", kept.count},   {"reach", {kept.reach.first, kept.reach.second}},
+             {"x", json_of(kept.x)}, {"fields", fields}};
+    all = Json::parse(written(all)); // as whoever reads it has it
+    all[kSum] = sha256(written(all));
+    return written(all);
 }
 
 std::optional<KeptRows> kept_rows_of(const std::string& text) try {
     if (nesting(text) > kDeepest) return {};
-    const Json j = Json::parse(text);
-    if (j.at("format") != kFormat) return {};
+    Json j = Json::parse(text);
+    const std::string sum = j.at(kSum);
+    j.erase(kSum);
+    if (j.at("format") != kFormat || sum != sha256(written(j))) return {};
     KeptRows out{field_of(j.at("x")), {}, {}, {j.at("reach").at(0), j.at("reach").at(1)}, j.at("description")};
     for (int s = 0; s < ELBO_SPLITS; ++s) out.count[s] = j.at("rows").at(std::size_t(s));
     for (const Json& f : j.at("fields")) out.fields.push_back(field_of(f));

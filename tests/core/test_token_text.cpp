@@ -1,6 +1,9 @@
 // Tokens as text, and what a run keeps of its data.
+#include <nlohmann/json.hpp>
+
 #include "core/data/kept_rows.hpp"
 #include "core/data/token_text.hpp"
+#include "core/files/atomic.hpp"
 #include "tests/bench/support.hpp"
 #include "tests/bench/workbench.hpp"
 
@@ -92,8 +95,14 @@ TEST_CASE("kept rows: what is damaged or cannot be is not believed") {
         std::string text = good;
         const auto at = text.find(from);
         REQUIRE_MESSAGE(at != std::string::npos, good);
-        return core::kept_rows_of(text.replace(at, from.size(), to));
+        text.replace(at, from.size(), to);
+        CHECK(!core::kept_rows_of(text)); // its sum is another one
+        auto json = nlohmann::ordered_json::parse(text);
+        json.erase("sha256");
+        json["sha256"] = core::sha256(json.dump(1) + "\n");
+        return core::kept_rows_of(json.dump(1) + "\n");
     };
+    CHECK(with("\"high\": 4.0", "\"high\": 5.0"));
     CHECK(core::kept_rows_of(good));
     CHECK(!core::kept_rows_of(""));
     CHECK(!core::kept_rows_of("[1]"));
@@ -104,6 +113,7 @@ TEST_CASE("kept rows: what is damaged or cannot be is not believed") {
     CHECK(!with("\"high\": 4.0", "\"high\": null"));
     CHECK(!with("\"high\": 4.0", "\"high\": -4.0"));
     CHECK(!with("\"dims\": [\n   4", "\"dims\": [\n   -4"));
+    CHECK(!with("\"high\": 4.0", "\"high\": \"4\""));
     CHECK(!with("\"dims\": [\n   4", "\"dims\": [4, 4, 4, 4, 4, 4, 4, 4, 4"));
     CHECK(!with("\"dims\": [\n   4", "\"dims\": [9999999999, 4"));
 }

@@ -97,6 +97,10 @@ TEST_CASE("verify: texts and pictures that are not what was written") {
     cut(t / "run/run.json");
     found_damaged(t, "run.json", "not JSON");
     put(t / "run/run.json", info);
+    const std::string data = t.file("run/data.json");
+    flip(t / "run/data.json");
+    found_damaged(t, "data.json", "not what was written");
+    put(t / "run/data.json", data);
     const std::string picture = t.file("run/pictures/samples.png");
     cut(t / "run/pictures/samples.png");
     found_damaged(t, "pictures/samples.png", "can be decoded");

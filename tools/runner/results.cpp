@@ -130,7 +130,7 @@ void refuse_to_replace(const fs::path& out, const OpenRun& open) {
     for (const char* part : {"checkpoints", "model"})
         if (fs::equivalent(folder, run / part, status) && !status)
             throw Error(Exit::usage, fmt::format("--out: {} belongs to the run itself", folder.string()));
-    for (const char* file : {"config.toml", "run.json", "metrics.csv", "log.txt", "lock"})
+    for (const char* file : {"config.toml", "run.json", "data.json", "metrics.csv", "log.txt", "lock"})
         if (is(run / file)) throw Error(Exit::usage, fmt::format("--out: {} belongs to the run itself", out.string()));
 }
 

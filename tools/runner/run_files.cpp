@@ -78,10 +78,12 @@ std::string check_info(const fs::path& file) {
     return "versions, hashes of data and plugins";
 }
 
-std::string check_data(const fs::path& file) {
-    const auto kept = core::kept_rows_of(core::read_file(file, 1 << 26));
-    if (!kept) throw Damaged("it does not say what rows the run was trained on", file.string());
-    return fmt::format("what the data are: {}", kept->description);
+std::string check_kept(const fs::path& file) {
+    const auto kept = core::kept_rows_of(core::read_file(file));
+    if (!kept) throw Damaged("it is not what was written, or says of the data what cannot be", file.string());
+    const std::size_t tokens = kept->x.kind == ELBO_TOKENS ? kept->x.names.size() : 0;
+    return fmt::format("what the data are: rows of {}{}", kept->x.dims.text(),
+                       tokens > 0 ? fmt::format(", names of {} tokens", tokens) : "");
 }
 
 class FilesOfRun {
@@ -209,8 +211,8 @@ private:
             return add(name, State::note, "half written by a process that was killed, or being written");
         if (name == "lock") return lock();
         if (name == "metrics.csv") return one(name, [](auto& f) { return metrics_text(f); });
+        if (name == "data.json") return one(name, check_kept);
         if (name == "log.txt") return one(name, check_log);
-        if (name == "data.json") return one(name, check_data);
         if (name == "model/config.toml") return one(name, [&](auto& f) { return model_config(f); });
         if (name == "model/weights.safetensors") return one(name, [&](auto& f) { return weights(f); });
         if (name.starts_with("checkpoints/") && ending == ".safetensors") {
