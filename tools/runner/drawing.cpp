@@ -24,46 +24,51 @@ constexpr std::int64_t kMostDrawn = 10000;
 
 constexpr std::int64_t kWidest = 8192; ///< pixels of a row of several images
 
-/// How a sheet of rows of one data set is drawn: small images are enlarged.
-struct Look {
-    int height, width, channels, scale, frames = 1;
-    float low, high;
-    Look(const core::Dims& row, double low_, double high_)
-        : height(int(row[0])), width(int(row[1])), channels(row.rank == 3 ? int(row[2]) : 1),
-          scale(std::max(1, 56 / std::max(height, width))), low(float(low_)), high(float(high_)) {
-        if (!is_film(row)) return;
-        frames = channels, channels = 1;
-        width = frames * (width + 1) - 1;
-    }
-    explicit Look(const core::SessionSettings& s) : Look(s.data, s.low, s.high) {}
-
-    /// [n, height, width of one, frames] -> [n, height, width], a grey column between two frames.
-    std::vector<float> side_by_side(std::span<const float> rows) const {
-        const std::size_t one = std::size_t((width + 1) / frames - 1), all = std::size_t(frames),
-                          w = std::size_t(width);
-        std::vector<float> out(rows.size() / (one * all) * w, (low + high) / 2);
-        for (std::size_t at = 0; at < rows.size(); ++at) {
-            const std::size_t line = at / (one * all), x = at / all % one, frame = at % all;
-            out[line * w + frame * (one + 1) + x] = rows[at];
-        }
-        return out;
+/// How a sheet of rows of one data set is drawn: small images are enlarged, frames stand side by side, and counts are
+/// drawn by their root, of which noise is a step of the same size everywhere (Anscombe 1948).
+class Look {
+public:
+    explicit Look(const core::Rows& rows)
+        : height_(int(rows.dims()[0])), width_(int(rows.dims()[1])),
+          channels_(rows.dims().rank == 3 ? int(rows.dims()[2]) : 1),
+          scale_(std::max(1, 56 / std::max(height_, width_))), root_(rows.x().kind == ELBO_COUNTS && rows.low() >= 0),
+          low_(shown(float(rows.low()))), high_(shown(float(rows.high()))) {
+        if (is_film(rows.dims())) std::swap(frames_, channels_);
     }
     core::Picture sheet(std::span<const float> rows, std::int64_t n, int columns) const {
-        if (frames == 1) return core::sheet(rows, n, height, width, channels, columns, low, high, scale, 2);
-        return core::sheet(side_by_side(rows), n, height, width, 1, columns, low, high, scale, 2);
+        return core::sheet(images(rows), n, height_, across(), channels_, columns, low_, high_, scale_, 2);
     }
-    core::Picture pairs(std::span<const float> inputs, std::span<const float> outputs, std::int64_t n,
-                        int columns) const {
-        if (frames == 1) return core::pairs(inputs, outputs, n, height, width, channels, columns, low, high, scale, 2);
-        return core::pairs(side_by_side(inputs), side_by_side(outputs), n, height, width, 1, columns, low, high, scale,
-                           2);
+    core::Picture pairs(std::span<const float> inputs, std::span<const float> outputs, std::int64_t n) const {
+        return core::pairs(images(inputs), images(outputs), n, height_, across(), channels_, std::max(1, 16 / frames_),
+                           low_, high_, scale_, 2);
     }
     /// About as many as make a square of n rows.
     int columns_for(std::int64_t n) const {
         const double square = std::sqrt(double(n));
-        if (frames == 1) return int(std::ceil(square));
-        return std::max(1, int(square * std::sqrt(double(height) / double(width))));
+        if (frames_ == 1) return int(std::ceil(square));
+        return std::max(1, int(square * std::sqrt(double(height_) / double(across()))));
     }
+
+private:
+    int across() const { return frames_ * (width_ + 1) - 1; }
+    float shown(float v) const { return root_ ? std::sqrt(std::max(v, 0.0f)) : v; }
+    /// [n, height, width, channels]; of frames [n, height, across], with a grey column between two.
+    std::vector<float> images(std::span<const float> rows) const {
+        const auto w = std::size_t(width_), all = std::size_t(frames_), wide = std::size_t(across());
+        std::vector<float> out(rows.begin(), rows.end());
+        if (frames_ > 1) {
+            out.assign(rows.size() / (w * all) * wide, (low_ + high_) / 2);
+            for (std::size_t at = 0; at < rows.size(); ++at)
+                out[at / (w * all) * wide + at % all * (w + 1) + at / all % w] = shown(rows[at]);
+        } else if (root_) {
+            for (float& v : out) v = shown(v);
+        }
+        return out;
+    }
+
+    int height_, width_, channels_, scale_, frames_ = 1;
+    bool root_;
+    float low_, high_;
 };
 
 } // namespace
@@ -86,10 +91,8 @@ bool is_picture(const fs::path& file, const core::Dims& row, std::int64_t count,
     return true;
 }
 
-core::Picture sheet_of(const core::Dims& row, double low, double high, std::span<const float> images, std::int64_t n,
-                       std::int64_t columns) {
-    const Look l(row, low, high);
-    return l.sheet(images, n, int(columns));
+core::Picture sheet_of(const core::Rows& rows, std::span<const float> images, std::int64_t n, std::int64_t columns) {
+    return Look(rows).sheet(images, n, int(columns));
 }
 
 core::Picture beside(const std::vector<core::Picture>& pictures) {
@@ -108,24 +111,25 @@ core::Picture beside(const std::vector<core::Picture>& pictures) {
 
 void draw_reconstructions(const fs::path& file, core::Session& session, const core::Rows& rows, Split split,
                           std::int64_t first, std::int64_t count) {
-    const Look l(session.settings());
+    const Look l(rows);
     core::for_batches(rows, session.fields(), split, first, count, count, [&](const core::RowsInMemory& b) {
         session.run("reconstruct", b.x.data(), b.n, 1, b.fields);
-        core::write_png(file, l.pairs(b.x, session.output("reconstruct"), count, std::max(1, 16 / l.frames)));
+        core::write_png(file, l.pairs(b.x, session.output("reconstruct"), count));
     });
 }
 
 void draw_samples(const fs::path& file, core::Session& session, const core::Rows& rows, std::int64_t count,
                   std::uint64_t seed, std::optional<std::int64_t> label, core::CodeDraws codes) {
-    const Look l(session.settings());
+    const Look l(rows);
     std::vector<float> x;
     samples_of(
         session, rows, count, seed, label, [&](auto batch) { x.insert(x.end(), batch.begin(), batch.end()); }, codes);
     core::write_png(file, l.sheet(x, count, l.columns_for(count)));
 }
 
-void draw_stages(const fs::path& file, core::Session& session, std::int64_t count, std::uint64_t seed) {
-    const Look l(session.settings());
+void draw_stages(const fs::path& file, core::Session& session, const core::Rows& rows, std::int64_t count,
+                 std::uint64_t seed) {
+    const Look l(rows);
     session.run("stages", nullptr, count, seed);
     const auto x = session.output("stages");
     const std::int64_t images = std::int64_t(x.size()) / session.settings().data.numel();

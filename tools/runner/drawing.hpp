@@ -22,9 +22,9 @@ bool is_film(const core::Dims& row);
 /// is too many, naming the flag that asked for them.
 bool is_picture(const std::filesystem::path& file, const core::Dims& row, std::int64_t count, const std::string& flag);
 
-/// n images of one data set, whose values lie in low .. high, in rows of `columns`: small images are enlarged.
-core::Picture sheet_of(const core::Dims& row, double low, double high, std::span<const float> images, std::int64_t n,
-                       std::int64_t columns);
+/// n images [n, values] of the kind of `rows`, in lines of `columns`: small ones are enlarged, and counts are drawn by
+/// their root.
+core::Picture sheet_of(const core::Rows& rows, std::span<const float> images, std::int64_t n, std::int64_t columns);
 /// Sheets of one height, from left to right, with some of their grey between them.
 core::Picture beside(const std::vector<core::Picture>& pictures);
 
@@ -33,7 +33,8 @@ void draw_reconstructions(const std::filesystem::path& file, core::Session& sess
 void draw_samples(const std::filesystem::path& file, core::Session& session, const core::Rows& rows, std::int64_t count,
                   std::uint64_t seed, std::optional<std::int64_t> label = {}, core::CodeDraws codes = {});
 /// Samples of a model that makes them in steps: a line for each, how it comes about from left to right.
-void draw_stages(const std::filesystem::path& file, core::Session& session, std::int64_t count, std::uint64_t seed);
+void draw_stages(const std::filesystem::path& file, core::Session& session, const core::Rows& rows, std::int64_t count,
+                 std::uint64_t seed);
 /// Reconstructions of the first rows of the split, and samples where the model has some, into RUN/pictures.
 void draw_pictures(const core::Run& run, core::Session& session, const core::Rows& rows);
 

@@ -50,7 +50,7 @@ std::string parameters_text(const core::PartChoice& p) {
 std::string sheet(const Subject& s, std::span<const float> rows, std::int64_t n, std::int64_t columns,
                   const std::string& alt) {
     const core::Rows& r = s.open.rows();
-    return image(sheet_of(r.dims(), r.low(), r.high(), rows, n, columns), alt);
+    return image(sheet_of(r, rows, n, columns), alt);
 }
 
 } // namespace

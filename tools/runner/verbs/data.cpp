@@ -57,7 +57,7 @@ std::optional<fs::path> grid_file(const Arguments& arguments, const core::Rows& 
 void draw_grid(const fs::path& out, const core::Rows& rows) {
     const std::int64_t n = std::min(kInGrid, rows.count(Split::train));
     core::for_batches(rows, Split::train, 0, n, n, [&](std::int64_t, std::int64_t, std::span<const float> x) {
-        core::write_png(out, sheet_of(rows.dims(), rows.low(), rows.high(), x, n, 8));
+        core::write_png(out, sheet_of(rows, x, n, 8));
     });
 }
 

@@ -136,11 +136,9 @@ void draw(const std::filesystem::path& out, const OpenRun& open, const Plan& pla
     const auto column = [&](std::int64_t Path::*end) {
         std::vector<std::int64_t> which;
         for (const Path& p : plan.paths) which.push_back(p.*end);
-        return sheet_of(rows.dims(), rows.low(), rows.high(), values_of(open, plan.split, which),
-                        std::int64_t(which.size()), 1);
+        return sheet_of(rows, values_of(open, plan.split, which), std::int64_t(which.size()), 1);
     };
-    core::Picture middle =
-        sheet_of(rows.dims(), rows.low(), rows.high(), way, std::int64_t(plan.paths.size()) * plan.steps, plan.steps);
+    core::Picture middle = sheet_of(rows, way, std::int64_t(plan.paths.size()) * plan.steps, plan.steps);
     if (plan.draws) core::write_png(out, middle);
     else core::write_png(out, beside({column(&Path::from), std::move(middle), column(&Path::to)}));
 }

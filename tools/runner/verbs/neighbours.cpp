@@ -134,8 +134,7 @@ void draw(const std::filesystem::path& out, const OpenRun& open, const Search& s
     std::vector<std::int64_t> which;
     for (const Neighbour& n : found) which.push_back(n.row);
     const auto sheet = [&](Split split, const std::vector<std::int64_t>& of) {
-        return sheet_of(rows.dims(), rows.low(), rows.high(), values_of(open, split, of), std::int64_t(of.size()),
-                        kAcross);
+        return sheet_of(rows, values_of(open, split, of), std::int64_t(of.size()), kAcross);
     };
     // The query stands by itself, as high as its neighbours are together.
     const core::Picture others = sheet(s.in, which);

@@ -128,7 +128,7 @@ int stages(const Arguments& arguments, const OpenRun& open, std::int64_t count, 
     if (count > kSamplesAtOnce) throw Error(Exit::usage, fmt::format("--stages: at most {} samples", kSamplesAtOnce));
     const auto out = out_file(arguments, open, "pictures/stages.png", {".png"});
     is_picture(out, open.rows().dims(), count, "--count");
-    draw_stages(out, open.session(), count, seed);
+    draw_stages(out, open.session(), open.rows(), count, seed);
     fmt::print("{}\n", out.string());
     return 0;
 }

@@ -136,7 +136,7 @@ void write(const std::filesystem::path& out, const OpenRun& open, const Plan& pl
     const std::int64_t lines = std::int64_t(plan.latents.size());
     if (out.extension() == ".csv") write_table(out, open, plan, all);
     else if (out.extension() == ".npy") core::write_npy(out, all, {lines, plan.steps, rows.values()});
-    else core::write_png(out, sheet_of(rows.dims(), rows.low(), rows.high(), all, lines * plan.steps, plan.steps));
+    else core::write_png(out, sheet_of(rows, all, lines * plan.steps, plan.steps));
 }
 
 std::string text_of(const std::filesystem::path& out, const Plan& plan) {
