@@ -22,7 +22,8 @@ struct KeptRows {
 
 KeptRows kept_of(const Rows& rows);
 
-/// As JSON text, and back; nothing where the text is none of these, or what it says cannot be.
+/// As JSON text with a checksum of the rest, and back; nothing where the text is none of these, was changed, or says
+/// what cannot be.
 std::string text_of(const KeptRows& kept);
 std::optional<KeptRows> kept_rows_of(const std::string& text);
 
