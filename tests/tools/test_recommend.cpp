@@ -109,7 +109,7 @@ TEST_CASE("topics: words that stand together are one topic, and documents withou
               "w.tsv",
               "--data.empty",
               "drop",
-              "--encoder.hidden",
+              "--likelihood", "multinomial", "--encoder", "bag", "--encoder.hidden",
               "16",
               "--encoder.input-dropout",
               "0",
