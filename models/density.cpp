@@ -15,6 +15,9 @@ struct Density : Model {
         Var rows = flatten(x);
         if (the<Prior>(x).encodes())
             throw std::invalid_argument("this prior asks an encoder for codes, and here is none: choose another one");
+        if (the<Prior>(x).space() != "real")
+            throw std::invalid_argument("rows are real numbers, and the prior lies in the space '" +
+                                        the<Prior>(x).space() + "'");
         if (const std::int64_t n = shape(rows)[1]; n != latent(x))
             throw std::invalid_argument("a row of " + std::to_string(n) + " values is its own code, of " +
                                         std::to_string(latent(x)) + " numbers: choose --latent " + std::to_string(n));

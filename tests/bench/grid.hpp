@@ -137,8 +137,9 @@ inline const std::vector<Meaningless>& meaningless() {
          }},
         {"space",
          [](const Parts& p, const Dims&) {
-             return chosen(p, "prior") && make_part(*chosen(p, "posterior"))->fact<std::string>("space") !=
-                                              make_part(*chosen(p, "prior"))->fact<std::string>("space");
+             return chosen(p, "prior") && chosen(p, "posterior") &&
+                    make_part(*chosen(p, "posterior"))->fact<std::string>("space") !=
+                        make_part(*chosen(p, "prior"))->fact<std::string>("space");
          }},
         {"its own codes alone",
          [](const Parts& p, const Dims&) {
