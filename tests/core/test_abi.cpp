@@ -83,6 +83,7 @@ void plugin(Layout& layout) {
     FIELD(elbo_component, name), FIELD(elbo_component, summary), FIELD(elbo_component, params);
     FIELD(elbo_component, methods), FIELD(elbo_component, create), FIELD(elbo_component, destroy);
     FIELD(elbo_component, property), FIELD(elbo_component, call), FIELD(elbo_component, data);
+    TABLE(elbo_trained), FIELD(elbo_trained, size), FIELD(elbo_trained, tensors);
     TABLE(elbo_entry), FIELD(elbo_entry, size), FIELD(elbo_entry, major), FIELD(elbo_entry, minor);
     FIELD(elbo_entry, name), FIELD(elbo_entry, version), FIELD(elbo_entry, init);
 }

@@ -247,6 +247,16 @@ std::string constants() {
                      ELBO_TRAINED);
 }
 
+std::string extensions() {
+    return fmt::format(
+        "\n## Extensions\n\nNames for `elbo_host.extension`; each gives a table, or NULL where the host "
+        "lacks it.\n\n| constant | name | table | |\n| --- | --- | --- | --- |\n"
+        "| `ELBO_TRAINED` | `{}` | `elbo_trained` | trained tensors of the part in a role |\n"
+        "\n## Fields\n\nNames for `elbo_host.field` are those of the data set, and `row`, `[1]`, the "
+        "number of each row within its split.\n",
+        ELBO_TRAINED);
+}
+
 std::string note_text() {
     using Note = detail::Note<4>;
     static_assert(sizeof(Note) == offsetof(Note, text) + 4 && alignof(Note) == 4);
@@ -269,8 +279,8 @@ std::string note_text() {
 }
 
 int interface(const Arguments&, core::Registry&) {
-    fmt::print("{}{}{}{}{}{}{}{}{}", kHead, kinds(), kNotation, ops_text(), run_text(), constants(), kEntry,
-               note_text(), kTexts);
+    fmt::print("{}{}{}{}{}{}{}{}{}{}", kHead, kinds(), kNotation, ops_text(), run_text(), constants(), extensions(),
+               kEntry, note_text(), kTexts);
     return 0;
 }
 
