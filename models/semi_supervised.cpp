@@ -7,7 +7,7 @@ using namespace elbo;
 /// a log q(y|x) where the class is told, sum_y q(y|x) (J(x, y) + log q(y|x)) where not. a = classification / labelled,
 /// the paper's alpha N / N_labelled. Outside of training no class is told: the loss is the bound of log p(x).
 struct SemiSupervised : Model {
-    double labelled = 0.1;
+    double labelled = 0.01;
     Scheduled classification = 0.1;
     void parameters(auto& p) {
         p("labelled", labelled, "share of the training rows whose class is told, evenly spaced", within(1e-6, 1));
