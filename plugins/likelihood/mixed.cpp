@@ -120,6 +120,11 @@ struct Mixed : Likelihood {
             return g.kind == "bernoulli" ? sigmoid(value) : value;
         });
     }
+    Var pick(Var) const override {
+        throw std::invalid_argument(
+            "columns have distributions of their own, and a single value does not say which is its: use a decoder that "
+            "writes all at once, mlp say");
+    }
     Var sample(Var raw) const override {
         return over_columns(raw, [&](const Group& g, Var own, Count, Count n) {
             if (g.kind == "categorical") return categorical_sample(own);

@@ -25,6 +25,10 @@ struct Multinomial : Likelihood {
         return sum_rows(supported(is_count(x), terms + lgamma(x + 1))) - lgamma(max(sum_rows(x), 0) + 1);
     }
     Var mean(Var raw) const override { return double(total) * softmax(raw, {1}); }
+    Var pick(Var) const override {
+        throw std::invalid_argument(
+            "values share one total, and none can be drawn alone: use a decoder that writes all at once, mlp say");
+    }
     Var sample(Var raw) const override {
         const Shape s = shape(raw);
         Var events = categorical(broadcast_to(reshape(raw, {s[0], 1, s[1]}), {s[0], total, s[1]}));
