@@ -176,8 +176,7 @@ std::vector<float> codes_of_training_rows(Session& session, const Rows& rows, st
 }
 
 Mixture mixture_of_codes(Session& session, const Rows& rows, std::int64_t batch) {
-    constexpr std::int64_t kComponents = 10;
-    return Mixture(codes_of_training_rows(session, rows, batch), session.settings().latent, kComponents,
+    return Mixture(codes_of_training_rows(session, rows, batch), session.settings().latent, kCodeComponents,
                    std::uint64_t(session.settings().seed));
 }
 

@@ -39,6 +39,8 @@ private:
 
 /// The mean codes of a run's training rows, evenly chosen where there are very many: at most about 20000.
 std::vector<float> codes_of_training_rows(Session& session, const Rows& rows, std::int64_t batch);
+/// Gaussians in a mixture of codes.
+inline constexpr std::int64_t kCodeComponents = 10;
 /// The mixture of these.
 Mixture mixture_of_codes(Session& session, const Rows& rows, std::int64_t batch);
 

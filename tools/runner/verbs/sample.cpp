@@ -107,7 +107,7 @@ core::CodeDraws codes_from(const Arguments& arguments, const OpenRun& open, core
     const std::uint64_t seed = session.settings().seed;
     if (from == "kde") return core::kernels_around(std::move(codes), latent, seed);
     if (from == "gaussian_mixture") {
-        const core::Mixture mixture = core::mixture_of_codes(session, open.rows(), open.config.batch);
+        const core::Mixture mixture(codes, latent, core::kCodeComponents, seed);
         return [=](std::int64_t count, std::uint64_t of) { return mixture.draw(count, of); };
     }
     core::CodeTraining how{.seed = seed};
