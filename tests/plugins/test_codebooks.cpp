@@ -72,8 +72,11 @@ TEST_CASE("vq_vae: depth vectors add up to a piece, each the nearest to what is 
         for (const std::size_t depth : {1u, 3u}) {
             CAPTURE(learning);
             CAPTURE(depth);
-            Family f(family_parts("vq_vae", {number("width", 2), number("codebook", 5), number("depth", std::int64_t(depth)),
-                                             {"codebook_learning", learning}, {"commitment", 0.25}}),
+            Family f(family_parts("vq_vae", {number("width", 2),
+                                             number("codebook", 5),
+                                             number("depth", std::int64_t(depth)),
+                                             {"codebook_learning", learning},
+                                             {"commitment", 0.25}}),
                      uniforms(18, 41), 3, 4);
             const Doubles loss = f.losses();
             const Doubles z = f.value(f.posterior()[0]), book = f.s.tensor("model.codebook");
@@ -103,10 +106,14 @@ TEST_CASE("vq_vae: depth vectors add up to a piece, each the nearest to what is 
 TEST_CASE("vq_vae: deeper codes are nearer to what they stand for, and training moves one table for all depths") {
     double before = 1e9;
     for (const std::int64_t depth : {1, 2, 4}) {
-        auto session = make_session(make_parts({{"model", "vq_vae", {number("width", 3), number("codebook", 3), number("depth", depth)}},
-                                                small("encoder", "mlp"), small("decoder", "mlp"), {"posterior", "delta"},
-                                                {"likelihood", "mse"}, {"optimizer", "adam", {{"lr", 0.01}}}}),
-                                    session_settings(6, {7}));
+        auto session = make_session(
+            make_parts({{"model", "vq_vae", {number("width", 3), number("codebook", 3), number("depth", depth)}},
+                        small("encoder", "mlp"),
+                        small("decoder", "mlp"),
+                        {"posterior", "delta"},
+                        {"likelihood", "mse"},
+                        {"optimizer", "adam", {{"lr", 0.01}}}}),
+            session_settings(6, {7}));
         const auto x = floats(uniforms(40 * 7, 5));
         session->prepare(40);
         double loss = 0;
@@ -124,7 +131,8 @@ TEST_CASE("vq_vae: deeper codes are nearer to what they stand for, and training 
 }
 
 TEST_CASE("vq_vae: with a PixelCNN -log p(numbers) is a share of the loss that moves nothing but the PixelCNN") {
-    const Settings values{number("width", 1), number("codebook", 2), number("depth", 2), {"prior", std::string("pixel_cnn")},
+    const Settings values{number("width", 1),       number("codebook", 2),
+                          number("depth", 2),       {"prior", std::string("pixel_cnn")},
                           number("prior_width", 4), number("prior_blocks", 1)};
     Family f(family_parts("vq_vae", values), uniforms(12, 42), 3, 2);
     const Doubles loss = f.losses(), numbers = f.term("numbers");
@@ -153,7 +161,8 @@ TEST_CASE("vq_vae: with a PixelCNN -log p(numbers) is a share of the loss that m
     CHECK(moved > 5);
 }
 
-TEST_CASE("codebook: a PixelCNN's probabilities of all numbers add up to 1, and what it draws comes as often as they say") {
+TEST_CASE(
+    "codebook: a PixelCNN's probabilities of all numbers add up to 1, and what it draws comes as often as they say") {
     Workbench bench({}, {5}, 4);
     bench.add(make_own<NumbersAlone>("numbers_alone"));
     for (const double given : {-1.5, 2.0}) {
@@ -168,7 +177,8 @@ TEST_CASE("codebook: a PixelCNN's probabilities of all numbers add up to 1, and 
         CHECK(total == doctest::Approx(1).epsilon(1e-10));
         CHECK(most > 1.5 / 16);
         constexpr std::int64_t n = 20000;
-        const Doubles drawn = s.evaluate(s.call1("model", "decode", {s.input("z", {n, 4}, Doubles(4 * n, given))}), {3, 1});
+        const Doubles drawn =
+            s.evaluate(s.call1("model", "decode", {s.input("z", {n, 4}, Doubles(4 * n, given))}), {3, 1});
         Doubles counts(16);
         for (std::size_t i = 0; i < drawn.size(); i += 5)
             counts[std::size_t(8 * drawn[i] + 4 * drawn[i + 1] + 2 * drawn[i + 2] + drawn[i + 3])] += 1.0 / n;
@@ -178,8 +188,9 @@ TEST_CASE("codebook: a PixelCNN's probabilities of all numbers add up to 1, and 
 }
 
 TEST_CASE("vq_vae_2: the bottom code is made given the top one's vectors, each out of its own codebook") {
-    Family f(family_parts("vq_vae_2", {number("width", 2), number("codebook", 4), number("top", 2), {"commitment", 0.5}}),
-             uniforms(18, 43), 3, 6);
+    Family f(
+        family_parts("vq_vae_2", {number("width", 2), number("codebook", 4), number("top", 2), {"commitment", 0.5}}),
+        uniforms(18, 43), 3, 6);
     const Doubles loss = f.losses();
     Var h = f.s.call1("encoder", "features", {f.x});
     auto head = [&](Var x, const std::string& name, std::int64_t in, std::int64_t out) {
@@ -207,15 +218,23 @@ TEST_CASE("vq_vae_2: the bottom code is made given the top one's vectors, each o
     check_equal(loss, want, 1e-9);
 }
 
-TEST_CASE("vq_vae_2: learns both tables, samples from numbers' frequencies or from PixelCNNs, refuses a level without a "
-          "vector") {
+TEST_CASE(
+    "vq_vae_2: learns both tables, samples from numbers' frequencies or from PixelCNNs, refuses a level without a "
+    "vector") {
     for (const std::string prior : {"used", "pixel_cnn"}) {
-        auto session = make_session(
-            make_parts({{"model", "vq_vae_2", {number("width", 2), number("codebook", 5), number("depth", 2), {"prior", prior},
-                                               number("prior_width", 8), number("prior_blocks", 1)}},
-                        small("encoder", "mlp"), small("decoder", "mlp"), {"likelihood", "mse"},
-                        {"optimizer", "adam", {{"lr", 0.01}}}}),
-            session_settings(8, {7}));
+        auto session = make_session(make_parts({{"model",
+                                                 "vq_vae_2",
+                                                 {number("width", 2),
+                                                  number("codebook", 5),
+                                                  number("depth", 2),
+                                                  {"prior", prior},
+                                                  number("prior_width", 8),
+                                                  number("prior_blocks", 1)}},
+                                                small("encoder", "mlp"),
+                                                small("decoder", "mlp"),
+                                                {"likelihood", "mse"},
+                                                {"optimizer", "adam", {{"lr", 0.01}}}}),
+                                    session_settings(8, {7}));
         const auto x = floats(uniforms(40 * 7, 5));
         session->prepare(40);
         const auto top = session->tensors().find("model.top.codebook")->values(),
