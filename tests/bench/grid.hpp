@@ -185,7 +185,10 @@ inline const std::vector<Meaningless>& meaningless() {
          }},
         {"real numbers",
          [](const Parts& p, const Dims&) {
-             return is(p, "model", {"hvae"}) && is(p, "posterior", {"categorical", "von_mises_fisher"});
+             const Chosen* part = is(p, "model", {"hvae"})      ? chosen(p, "posterior")
+                                  : is(p, "model", {"density"}) ? chosen(p, "prior")
+                                                                : nullptr;
+             return part && make_part(*part)->fact<std::string>("space") != "real";
          }},
     };
     return all;
