@@ -158,6 +158,10 @@ inline const std::vector<Meaningless>& meaningless() {
          [](const Parts& p, const Dims&) {
              return is(p, "decoder", {"gru", "lstm", "transformer"});
          }},
+        {"draws one after the other",
+         [](const Parts& p, const Dims&) {
+             return is(p, "model", {"miwae", "vae_gan"}) && is(p, "decoder", {"gru", "lstm", "transformer"});
+         }},
         {"have no class",
          [](const Parts& p, const Dims&) {
              return is(p, "model", {"cvae", "semi_supervised"}) && is(p, "prior", {"vamp"});

@@ -112,7 +112,8 @@ TEST_CASE(
     CHECK(tally.refused >= 1000);
     for (const char* kind : {"model", "posterior", "prior", "likelihood", "encoder"})
         for (const std::string& name : plugins().names(kind))
-            if (name != "transformer" && name != "density") // of tokens, and of codes: test_sequences, test_code_density
+            if (name != "transformer" &&
+                name != "density") // of tokens, and of codes: test_sequences, test_code_density
                 CHECK_MESSAGE(tally.parts.contains(kind + ("/" + name)), kind << " " << name << " works nowhere");
 }
 

@@ -20,7 +20,7 @@ struct Step {
 };
 const Step kSteps[] = {{"mlp_vae", 128},         {"mlp_vae", 1024},     {"deep_mlp_vae", 128}, {"deep_mlp_vae", 1024},
                        {"conv_vae", 128},        {"deep_conv_vae", 64}, {"draw", 100},         {"sentence_vae", 64},
-                       {"sentence_vae_10k", 64}, {"mult_vae", 500}, {"residual_vae", 64}};
+                       {"sentence_vae_10k", 64}, {"mult_vae", 500},     {"residual_vae", 64}};
 
 /// As far as oneDNN may go, "" for what the processor has.
 constexpr const char* kInstructions[] = {"", "AVX2"};

@@ -112,9 +112,10 @@ const std::vector<Workload>& workloads() {
                      w2 = mlp("deep_mlp_vae", "784-512-512-32-512-512-784", {512, 512}, 32), w3 = conv(),
                      w4 = deep_conv(), w5 = draw(), w6 = sentence("sentence_vae", 100),
                      wide = sentence("sentence_vae_10k", 10000), w7 = mult(), w8 = residual();
-    static const std::vector<Workload> all{
-        {"W1a", &w1, 128}, {"W1b", &w1, 1024}, {"W2a", &w2, 128}, {"W2b", &w2, 1024}, {"W3", &w3, 128},
-        {"W4", &w4, 64},   {"W5", &w5, 100},   {"W6a", &w6, 64},  {"W6b", &wide, 64}, {"W7", &w7, 500},  {"W8", &w8, 64}};
+    static const std::vector<Workload> all{{"W1a", &w1, 128},  {"W1b", &w1, 1024}, {"W2a", &w2, 128},
+                                           {"W2b", &w2, 1024}, {"W3", &w3, 128},   {"W4", &w4, 64},
+                                           {"W5", &w5, 100},   {"W6a", &w6, 64},   {"W6b", &wide, 64},
+                                           {"W7", &w7, 500},   {"W8", &w8, 64}};
     return all;
 }
 
