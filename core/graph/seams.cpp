@@ -24,7 +24,7 @@ public:
         for (int r = 0; r < int(p_.units.size()); ++r) {
             std::map<int, NodeId> largest; // by maker
             for (NodeId in : freezing::reads(p_, unit(r))) {
-                const int m = unit_[freezing::source(p_, in)];
+                const int m = unit_[made(in)];
                 if (m < 0 || m == r) continue;
                 const auto [at, fresh] = largest.emplace(m, in);
                 if (!fresh && p_.dims(in).numel() > p_.dims(at->second).numel()) at->second = in;
@@ -36,9 +36,18 @@ public:
 
 private:
     const Unit& unit(int u) const { return p_.units[std::size_t(u)]; }
+    /// What computes a value that is seen through a view or as a part; itself where a unit makes it.
+    NodeId made(NodeId id) const {
+        while (unit_[id] < 0) {
+            if (p_.runs(id) == Runs::view) id = p_.node(id).inputs[0];
+            else if (const auto window = p_.windows.find(id); window != p_.windows.end()) id = window->second.of;
+            else return id;
+        }
+        return id;
+    }
     std::string name(NodeId id) const { return std::string(p_.node(id).op->name); }
     int level(NodeId id) const {
-        const int u = unit_[freezing::source(p_, id)];
+        const int u = unit_[made(id)];
         return u < 0 ? 0 : unit(u).level;
     }
     NodeId first_reader(int r, NodeId in) const {
@@ -57,7 +66,7 @@ private:
             const std::string head = name(unit(r).nodes.front());
             return unit(m).kind == Kind::claim ? head + " begins a unit" : head + " ends the group";
         }
-        if (in != freezing::source(p_, in)) return fmt::format("it is read through {}", name(in));
+        if (in != made(in)) return fmt::format("it is read through {}", name(in));
         const NodeId reader = first_reader(r, in);
         return unit(m).kind == Kind::claim ? behind_a_claim(m, reader, in) : between_groups(m, r, reader, in);
     }
@@ -98,8 +107,8 @@ private:
         // Nodes that only the reader needs have moved to it, so it may be the full one.
         if (unit(m).nodes.size() + unit(r).nodes.size() > freezing::kMostNodesInGroup) return "the group is full";
         for (NodeId other : p_.node(reader).inputs) {
-            const int from = unit_[freezing::source(p_, other)];
-            if (from == m && (other != freezing::source(p_, other) || p_.runs(other) != Runs::elementwise))
+            const int from = unit_[made(other)];
+            if (from == m && (other != made(other) || p_.runs(other) != Runs::elementwise))
                 return fmt::format("{} of that group is needed whole", name(other));
             if (from >= 0 && from != m && from != r && unit(from).level >= unit(m).level)
                 return fmt::format("it waits for unit {}", from);
@@ -119,7 +128,7 @@ private:
     // Nothing forbids it: the reader went where its other operand, or what reads it, was.
     std::string together(int r, NodeId reader) const {
         for (NodeId other : p_.node(reader).inputs) {
-            const int from = unit_[freezing::source(p_, other)];
+            const int from = unit_[made(other)];
             if (from == r) return "it went with another operand";
         }
         return "it went with what reads it";
