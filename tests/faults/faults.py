@@ -26,6 +26,7 @@ F = Fault
 SESSION = "core/run/session.cpp"
 TRAINER = "core/run/trainer.cpp"
 LOADER = "core/data/loader.cpp"
+ORDER = "core/data/order.hpp"
 EVALUATION = "core/run/evaluation.cpp"
 TENSORS = "core/host/tensors.cpp"
 UNARY = "ops/elementwise/unary.cpp"
@@ -34,6 +35,7 @@ SIMPLIFY = "core/graph/freeze/simplify.cpp"
 GROUPS = "core/graph/freeze/groups.cpp"
 PLAN = "core/graph/freeze/plan.cpp"
 TILES = "ops/backend/tiles.cpp"
+TILE_CODE = "ops/backend/tile_code.cpp"
 DNNL_CLAIMS = "ops/backend/dnnl/claims.cpp"
 ADAM = "plugins/optimizer/adam.cpp"
 GAUSSIAN = "plugins/likelihood/gaussian.cpp"
@@ -91,18 +93,18 @@ FAULTS = [
       "std::vector<double>{settings_.low, 1e9}", "parts are told another range of the data", "core/test_session"),
 
     # The loader, the trainer and evaluation.
-    F("shuffle-half", LOADER, "for (std::size_t i = order.size(); i > 1; --i)",
+    F("shuffle-half", ORDER, "for (std::size_t i = order.size(); i > 1; --i)",
       "for (std::size_t i = order.size(); i > order.size() / 2; --i)", "half of the rows are drawn only",
       "core/test_order"),
-    F("shuffle-biased", LOADER, "draw.below(std::uint32_t(i))", "draw.below(std::uint32_t(order.size()))",
+    F("shuffle-biased", ORDER, "draw.below(std::uint32_t(i))", "draw.below(std::uint32_t(order.size()))",
       "some orders are likelier than others", "core/test_order"),
-    F("shuffle-sattolo", LOADER, "draw.below(std::uint32_t(i))", "draw.below(std::uint32_t(i - 1))",
+    F("shuffle-sattolo", ORDER, "draw.below(std::uint32_t(i))", "draw.below(std::uint32_t(i - 1))",
       "no row stays in its place", "core/test_order"),
-    F("shuffle-epoch", LOADER, 'stream_of("shuffle"), epoch);', 'stream_of("shuffle"), 0);',
+    F("shuffle-epoch", ORDER, 'stream_of("shuffle"), epoch)', 'stream_of("shuffle"), 0)',
       "every epoch has the same order", "core/test_order core/test_loader"),
     F("shuffle-repeats", LOADER, "shuffle_rows(seed_, ++epoch_, order_);", "shuffle_rows(seed_, epoch_++, order_);",
       "an epoch repeats the order before it", "core/test_order core/test_loader"),
-    F("shuffle-seed", LOADER, 'draw(seed, stream_of("shuffle")', 'draw(1, stream_of("shuffle")',
+    F("shuffle-seed", ORDER, 'Sequence(seed, stream_of("shuffle")', 'Sequence(1, stream_of("shuffle")',
       "the order does not depend on the seed", "core/test_order core/test_loader"),
     F("loader-drop-last", LOADER, "(drop_last ? 0 : batch_ - 1)", "(batch_ - 1)", "drop_last is ignored",
       "core/test_order core/test_loader tools/test_runner"),
@@ -115,7 +117,7 @@ FAULTS = [
       "core/test_order"),
     F("evaluate-mean", EVALUATION, "e_.loss /= rows_;", "e_.loss /= double(e_.rows);",
       "rows without a finite loss count as 0", RUNS + " core/test_order core/test_session"),
-    F("evaluate-squared-error", EVALUATION, "e_.squared_error /= rows_;", "", "a sum instead of a mean",
+    F("evaluate-squared-error", EVALUATION, "e_.squared_error / rows_;", "e_.squared_error;", "a sum instead of a mean",
       "core/test_order"),
     F("evaluate-latents", EVALUATION, "for (double& v : t.latents) v /= rows_;", "",
       "the KL of a latent is a sum instead of a mean", "core/test_order tools/test_use"),
@@ -314,8 +316,7 @@ FAULTS = [
     F("groups-guard", GROUPS, "? level(p_.guard) + 1 : 0;", "? 0 : 0;", "updates do not wait above the guard",
       FREEZING),
     F("groups-row-sums", GROUPS,
-      "if (p_.runs(other) == Runs::row_sum && p_.dims(other).numel() != p_.dims(id).numel()) return false;",
-      "if (p_.runs(other) == Runs::row_sum && p_.nodes.empty()) return false;",
+      "p_.dims(other).numel() != p_.dims(id).numel();", "p_.nodes.empty();",
       "sums over different axes share a group", FREEZING),
     F("groups-swap", GROUPS, "if (!late) continue;", "continue;", "a swap in one step loses a value", FREEZING),
     F("groups-constant-output", GROUPS, "if (readers_.pinned(id)) return true;", "",
@@ -358,28 +359,27 @@ FAULTS = [
       "in long programs a value dies a unit early", FREEZING),
 
     # Backends.
-    F("tiles-freed-twice", TILES, "last[std::size_t(old)] = -2;", "", "a register is freed twice", FREEZING),
-    F("tiles-sums-live", TILES, "for (const RowSum& s : sums_) last[std::size_t(s.reg)] = int(code_.size());", "",
-      "a summed register is reused", FREEZING),
-    F("tiles-stores-live", TILES, "for (const Store& s : stores_) last[std::size_t(s.reg)] = int(code_.size());", "",
-      "a register that is stored late is reused", FREEZING),
+    F("tiles-freed-twice", TILE_CODE, "last[std::size_t(old)] = -2;", "", "a register is freed twice", FREEZING),
+    F("tiles-kept-live", TILE_CODE, "each_kept([&](int& reg) { last[std::size_t(reg)] = int(code.size()); });", "",
+      "a register that is summed or stored late is reused", FREEZING),
     F("tiles-tail", TILES, "for (; i < n; ++i) total += x[i];", "for (; i + 1 < n; ++i) total += x[i];",
       "the last value of a row is not summed", "ops/test_backends ops/test_fusion"),
-    F("tiles-product-twice", TILES, "uses[std::size_t(i.in[k].index)] != 1)", "uses[std::size_t(i.in[k].index)] < 1)",
+    F("tiles-product-twice", TILE_CODE, "used[reg] != 1 ||", "used[reg] < 1 ||",
       "a product that is read elsewhere too is merged away", FREEZING),
-    F("tiles-direct", TILES, "(i > maker || !o.dense)", "(i > maker)",
+    F("tiles-direct", TILE_CODE, "(later || !o.dense)", "later",
       "a result is written over an operand that is spread out", FREEZING,
       equivalent="an operand in the place of a result is that value or tensor, of the group's shape, or a view of it, "
                  "which then differs by leading ones: neither is spread out"),
-    F("tiles-direct-later", TILES, "(i > maker || !o.dense)", "(!o.dense)",
+    F("tiles-direct-later", TILE_CODE, "(later || !o.dense)", "!o.dense",
       "a result is written over an operand that is read later", FREEZING),
-    F("tiles-rows-apart", TILES, "s.strides[std::size_t(i)] / width * row_stride;", "s.strides[std::size_t(i)];",
+    F("tiles-rows-apart", TILE_CODE, "s.strides[std::size_t(i)] / width * apart;", "s.strides[std::size_t(i)];",
       "tensors whose rows lie apart are read as if they did not", FREEZING + " core/test_backend"),
-    F("tiles-grain", TILES, "std::max(g.sums_.empty() ? 1 : g.row_,", "std::max<std::int64_t>(1,",
+    F("tiles-grain", TILES, "std::max(code_.row_sums.empty() ? 1 : code_.row,", "std::max<std::int64_t>(1,",
       "two threads share a row that is summed", "ops/test_fusion ops/test_rules"),
-    F("tiles-whole-rows", TILES, "if (!sums_.empty() && !cut_rows) step = step / row_ * row_;", "",
+    F("tiles-whole-rows", TILES,
+      "if (!code_.row_sums.empty() && code_.row <= out) out = out / code_.row * code_.row;", "",
       "the order of additions depends on where a thread begins", "ops/test_fusion ops/test_backends"),
-    F("tiles-collapse", TILES, "!(sums_.size() && after == row_)", "true", "dimensions merge across summed rows",
+    F("tiles-collapse", TILE_CODE, "!(row_sums.size() && after == row)", "true", "dimensions merge across summed rows",
       FREEZING),
     F("reference-guard", "ops/backend/reference.cpp",
       "if (p.guard >= 0 && !std::isfinite(values[std::size_t(p.guard)][0])) return false;", "",
@@ -441,10 +441,12 @@ FAULTS = [
     F("manifest-minor", "core/host/manifest.cpp", "m.major == ELBO_ABI_MAJOR && m.minor <= ELBO_ABI_MINOR",
       "m.major == ELBO_ABI_MAJOR", "a plugin of a newer minor version is loaded",
       "core/test_registry core/test_manifest"),
-    F("rows-split", ROWS, "    all.resize(all.size() - n_test);\n", "", "test rows are trained on", "core/test_rows"),
-    F("rows-split-seed", ROWS, "draw(std::uint64_t(options_.split_seed)", "draw(std::uint64_t(1)",
+    F("rows-split", ROWS, "(drawn[i] ? test : train).push_back(std::uint32_t(i));",
+      "{ if (drawn[i]) test.push_back(std::uint32_t(i)); train.push_back(std::uint32_t(i)); }",
+      "test rows are trained on", "core/test_rows"),
+    F("rows-split-seed", ROWS, "Sequence(std::uint64_t(options_.split_seed)", "Sequence(std::uint64_t(1)",
       "the split does not depend on its seed", "core/test_rows"),
-    F("rows-precise", ROWS, "        if (precise_) {", "        if (precise_ && split == Split::test) {",
+    F("rows-precise", ROWS, "(precise_ && !scaling_", "(precise_ && split == Split::test && !scaling_",
       "values are rounded to f32 before they are standardized", "core/test_rows tools/test_use"),
     F("rows-restored", ROWS, "earlier.center.empty() ? ", "true ? ", "a run goes on with another scaler",
       "core/test_rows"),
