@@ -22,7 +22,7 @@ struct Draw : Model {
         const Pass p = pass(x, true);
         Var nll = the<Likelihood>(x).nll(p.canvas.back(), flatten(x)), kl = total(p.kl);
         term("reconstruction", nll, bound_term);
-        term("kl", kl, bound_term);
+        term("kl", kl, p.closed ? bound_term : bound_term | estimated_term);
         return nll + kl;
     }
     /// At the mean codes: nothing is drawn, so that equal rows have equal scores.
@@ -45,6 +45,7 @@ private:
     /// What a pass over all steps leaves, step by step.
     struct Pass {
         std::vector<Var> canvas, code, kl;
+        bool closed = true; ///< the KL is exact, not an estimate
     };
     Cell reader() const { return {"lstm", "reader", width}; }
     Cell writer() const { return {"lstm", "writer", width}; }
@@ -58,6 +59,9 @@ private:
 
     Pass pass(Var x, bool draws) const {
         must_stand_alone(x);
+        const auto posterior = the<Posterior>(x);
+        const auto prior = the<Prior>(x);
+        must_match(posterior, prior);
         const std::int64_t rows = shape(x)[0];
         const Image image(x);
         Var seen = flatten(x), canvas = constant(x, 0, {rows, outputs(x)}), state = zeros(x, rows), hand = state;
@@ -70,10 +74,12 @@ private:
                                        4 * width, "reader.glimpse");
             gates = gates + matmul(told, parameter(x, "reader.writer", {width, 4 * width}, start()));
             state = reader().step(gates, state);
-            const Vars q = the<Posterior>(x).parameters_of(reader().output(state));
-            Var z = draws ? the<Posterior>(x).sample(q) : the<Posterior>(x).mean(q);
+            const Vars q = posterior.parameters_of(reader().output(state));
+            Var z = draws ? posterior.sample(q) : posterior.mean(q);
+            const Divergence apart = divergence(posterior, prior, q, z);
             out.code.push_back(z);
-            out.kl.push_back(divergence(x, q, z));
+            out.kl.push_back(apart.kl);
+            out.closed = out.closed && apart.closed;
             hand = writer().step(writer().gates(z), hand);
             canvas = canvas + stroke(image, writer().output(hand));
             out.canvas.push_back(canvas);
@@ -100,9 +106,7 @@ private:
 
     /// [x, x - e] . [A; B] + b is x . (A + B) + b - e . B, of which only e . B changes from step to step.
     Var error_weight(Var like) const {
-        std::int64_t values = 1;
-        for (std::int64_t d : data_shape(like)) values *= d;
-        return parameter(like, "reader.error", {values, 4 * width}, Init::fan_in());
+        return parameter(like, "reader.error", {data_values(like), 4 * width}, Init::fan_in());
     }
     Var all_of(Var x) const {
         Var direct = parameter(x, "reader.image", {shape(x)[1], 4 * width}, Init::fan_in());
@@ -114,14 +118,6 @@ private:
         for (std::size_t t = 1; t < each.size(); ++t) all = all + each[t];
         return all;
     }
-    static Var divergence(Var x, const Vars& q, Var z) {
-        auto posterior = the<Posterior>(x);
-        auto prior = the<Prior>(x);
-        must_match(posterior, prior);
-        if (const auto closed = prior.kl(posterior.family(), q)) return *closed;
-        return posterior.log_prob(q, z) - prior.log_prob(z);
-    }
-
     /// Height, width and channels of the data; attention needs them.
     struct Image {
         std::int64_t down = 1, across = 1, channels = 1, planes = 1;

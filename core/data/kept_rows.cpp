@@ -40,6 +40,13 @@ bool can_be(const Field& f) {
 
 } // namespace
 
+Rows::Rows(Part& data, const KeptRows& kept, const Scaler& earlier, const Error& why)
+    : part_(data), dims_(kept.x.dims), low_(kept.x.low), high_(kept.x.high), reach_(kept.reach), x_(kept.x),
+      fields_(kept.fields), why_absent_(std::make_shared<Error>(why)), description_(kept.description) {
+    for (int s = 0; s < ELBO_SPLITS; ++s) count_[s] = kept.count[s];
+    if (!earlier.center.empty()) scaling_.standardize(earlier);
+}
+
 KeptRows kept_of(const Rows& rows) {
     KeptRows out{
         rows.x(), rows.fields(), {rows.count(Split::train), rows.count(Split::test)}, rows.reach(), rows.description()};

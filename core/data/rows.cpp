@@ -14,7 +14,6 @@
 #include "core/base/philox.hpp"
 #include "core/base/text.hpp"
 #include "core/data/batches.hpp"
-#include "core/data/kept_rows.hpp"
 #include "core/data/order.hpp"
 #include "core/data/token_text.hpp"
 #include "core/files/atomic.hpp"
@@ -85,13 +84,6 @@ Rows::Rows(Part& data, const DataOptions& options, const Scaler& earlier) : part
     prepare(options, earlier);
 }
 
-Rows::Rows(Part& data, const KeptRows& kept, const Scaler& earlier, const Error& why)
-    : part_(data), dims_(kept.x.dims), low_(kept.x.low), high_(kept.x.high), reach_(kept.reach), x_(kept.x),
-      fields_(kept.fields), why_absent_(std::make_shared<Error>(why)), description_(kept.description) {
-    for (int s = 0; s < ELBO_SPLITS; ++s) count_[s] = kept.count[s];
-    if (!earlier.center.empty()) scaling_.standardize(earlier);
-}
-
 void Rows::prepare(const DataOptions& options, const Scaler& earlier) {
     options_ = options;
     fields_.clear();
@@ -147,25 +139,8 @@ void Rows::take_fields() {
     if (info_.n_fields == 0) throw Error(Exit::data, fmt::format("data '{}' has no field x", part_.info().name));
 }
 
-// Numbers of tokens have no order and nothing between them.
-void Rows::refuse_for_tokens() const {
-    if (!are_tokens()) return;
-    if (!x_.names.empty() && double(x_.names.size()) != x_.high + 1)
-        throw Error(Exit::data, fmt::format("data '{}' names {} tokens, and their numbers are {:g}..{:g}",
-                                            part_.info().name, x_.names.size(), x_.low, x_.high));
-    const auto& o = options_;
-    for (const auto& [asked, option] : {std::pair{o.scale == "unit", "scale unit"},
-                                        std::pair{o.standardize, "standardize"}, std::pair{o.dequantize, "dequantize"},
-                                        std::pair{o.mirror, "mirror"}, std::pair{o.binarize != "none", "binarize"}})
-        if (asked)
-            throw Error(Exit::usage, fmt::format("data.{}: the values of '{}' are numbers of tokens, which have no "
-                                                 "order and nothing between them",
-                                                 option, part_.info().name))
-                .note("leave it out");
-}
-
 void Rows::choose_transforms() {
-    refuse_for_tokens();
+    if (are_tokens()) must_stay_tokens(x_, options_, part_.info().name);
     transforms_ = Transforms(options_, dims_);
     dims_ = transforms_.dims();
     if (options_.dequantize) high_ += 1;

@@ -109,7 +109,6 @@ private:
                   std::uint64_t epoch) const;
     void read_f32(Split split, const std::int64_t* which, std::int64_t n, std::span<float> out,
                   std::uint64_t epoch) const;
-    void refuse_for_tokens() const;
     void choose_transforms();
     template <class F>
     void each_row(Split split, const std::int64_t* which, std::int64_t n, std::uint64_t epoch, F f) const;

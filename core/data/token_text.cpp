@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
+
+#include "core/base/error.hpp"
 
 namespace elbo::core {
 
@@ -51,5 +54,19 @@ TokenLines::TokenLines(const std::vector<std::string>& names) : names_(names) {
 }
 
 std::string TokenLines::line(std::span<const float> ids) const { return text_of(names_, ids); }
+
+void must_stay_tokens(const Field& x, const DataOptions& o, const std::string& data) {
+    if (!x.names.empty() && double(x.names.size()) != x.high + 1)
+        throw Error(Exit::data, fmt::format("data '{}' names {} tokens, and their numbers are {:g}..{:g}", data,
+                                            x.names.size(), x.low, x.high));
+    for (const auto& [asked, option] : {std::pair{o.scale == "unit", "scale unit"},
+                                        std::pair{o.standardize, "standardize"}, std::pair{o.dequantize, "dequantize"},
+                                        std::pair{o.mirror, "mirror"}, std::pair{o.binarize != "none", "binarize"}})
+        if (asked)
+            throw Error(Exit::usage, fmt::format("data.{}: the values of '{}' are numbers of tokens, which have no "
+                                                 "order and nothing between them",
+                                                 option, data))
+                .note("leave it out");
+}
 
 } // namespace elbo::core

@@ -6,7 +6,13 @@
 #include <string_view>
 #include <vector>
 
+#include "core/data/rows.hpp"
+
 namespace elbo::core {
+
+/// Throws Error: data for another number of names than of tokens, usage for options that would change their numbers,
+/// which have no order and nothing between them.
+void must_stay_tokens(const Field& x, const DataOptions& options, const std::string& data);
 
 /// The names of tokens as a data set writes them (elbo_field): one per number, a newline between two; a backslash and a
 /// newline within a name as C writes them.

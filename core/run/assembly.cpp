@@ -47,10 +47,6 @@ TensorStore::Rows random_rows(const Rows& rows, std::int64_t seed) {
     };
 }
 
-} // namespace
-
-namespace {
-
 std::unique_ptr<Rows> open_rows(Part& data, const DataOptions& options, const Scaler& scaler, const KeptRows* kept,
                                 const std::function<void(const std::string&)>& notice) try {
     return std::make_unique<Rows>(data, options, scaler);

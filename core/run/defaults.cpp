@@ -64,7 +64,7 @@ std::vector<GivenSetting> defaults_for(const Rows& rows, const RunConfig& config
     // Who scales the data, or names a likelihood, knows what suits it.
     const bool free = !is_given(given, "likelihood") && !is_given(given, "data.scale") &&
                       !is_given(given, "data.standardize") && !is_given(given, "data.binarize");
-    if (free && uses(config, "likelihood")) {
+    if (free && uses_likelihood) {
         if (!are_sparse_counts(rows)) choose("likelihood", "gaussian"), choose("data.standardize", "true");
         else if (choose("likelihood", "multinomial"); uses(config, "encoder")) choose("encoder", "bag");
     }

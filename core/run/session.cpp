@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <elbo/sequences.hpp>
+#include <elbo/sparse.hpp>
 #include <limits>
 
 #include "core/data/loader.hpp"
 #include "core/run/memory.hpp"
-#include "elbo/sparse.hpp"
 
 namespace elbo::core {
 

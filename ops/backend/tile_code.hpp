@@ -17,8 +17,8 @@ struct ChainCall {
 };
 using ChainFn = void (*)(const ChainCall&);
 
-inline constexpr std::int64_t kTile =
-    512; ///< values of a tile; runs of less than half of it are taken several at a time
+/// Values of a tile; runs of less than half of it are taken several at a time.
+inline constexpr std::int64_t kTile = 512;
 inline constexpr int kMostInputs = 12, kMostResults = 4; ///< of an instruction
 
 struct TileCode {

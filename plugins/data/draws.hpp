@@ -8,6 +8,14 @@
 
 namespace elbo {
 
+/// The next of the numbers that follow from a state (Steele, Lea and Flood 2014).
+inline std::uint64_t splitmix64(std::uint64_t& state) {
+    std::uint64_t z = state += 0x9E3779B97F4A7C15u;
+    z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
+    z = (z ^ z >> 27) * 0x94D049BB133111EBu;
+    return z ^ z >> 31;
+}
+
 class Draws {
 public:
     /// Each of the three is mixed before the next is added: neighbouring seeds share no rows.
@@ -15,13 +23,7 @@ public:
         state_ = next() + std::uint64_t(split);
         state_ = next() + std::uint64_t(row);
     }
-    /// splitmix64
-    std::uint64_t next() {
-        std::uint64_t z = state_ += 0x9E3779B97F4A7C15u;
-        z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-        z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-        return z ^ z >> 31;
-    }
+    std::uint64_t next() { return splitmix64(state_); }
     /// Even over 0..n-1 up to n in 2^64.
     std::int64_t below(std::int64_t n) {
         return std::int64_t(static_cast<unsigned __int128>(next()) * static_cast<unsigned __int128>(n) >> 64);

@@ -200,7 +200,7 @@ private:
         const auto judged = std::span(order).subspan(judge == "validation" ? n - 2 * held : n - held, held);
         const auto numbers = number_items(all, training);
         for (std::uint32_t u : training) {
-            for (const auto& [item, v] : sorted(all.users[u].items, numbers)) splits_[ELBO_TRAIN].rows.add(item, v);
+            for (const auto& [at, v] : sorted(all.users[u].items, numbers)) splits_[ELBO_TRAIN].rows.add(at, v);
             splits_[ELBO_TRAIN].rows.end_row();
         }
         hold_out(all, judged, numbers, draw);

@@ -72,18 +72,18 @@ protected:
             longest = std::max(longest, s.rows.longest()), held = std::max(held, s.held.longest());
             for (std::uint32_t l : s.labels) classes = std::max(classes, l);
         }
-        const std::uint32_t kind = counts ? ELBO_COUNTS : ELBO_CONTINUOUS;
+        const std::uint32_t values_are = counts ? ELBO_COUNTS : ELBO_CONTINUOUS;
         fields_.clear(), of_.clear();
         const auto add = [&](Of of, const char* name, std::int64_t n, std::uint32_t what, double from, double to,
                              const char* names = nullptr) {
             fields_.push_back(describe(name, {n}, what, from, to, names));
             of_.push_back(of);
         };
-        add(Of::x, "x", width, kind, low, high);
+        add(Of::x, "x", width, values_are, low, high);
         if (!splits_[0].labels.empty()) add(Of::labels, "labels", 1, ELBO_CLASSES, 0, classes, names_.c_str());
         const auto last = double(width - 1);
         add(Of::ids, "ids", longest, ELBO_TOKENS, 0, last);
-        add(Of::values, "values", longest, kind, low, high);
+        add(Of::values, "values", longest, values_are, low, high);
         add(Of::lengths, "lengths", 1, ELBO_COUNTS, 0, double(longest));
         if (held > 0) {
             add(Of::held, "held", held, ELBO_TOKENS, 0, last);

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 
+#include "draws.hpp"
 #include "texts.hpp"
 #include "vocabulary.hpp"
 
@@ -134,13 +135,7 @@ private:
         const std::size_t n = train.size(), n_test = std::size_t(std::llround(double(n) * plan_.test));
         if (n_test >= n) throw std::runtime_error(lines.files()[0] + ": --data.test leaves no training rows");
         std::uint64_t state = std::uint64_t(plan_.seed);
-        const auto next = [&] { // splitmix64
-            std::uint64_t z = state += 0x9E3779B97F4A7C15u;
-            z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9u;
-            z = (z ^ z >> 27) * 0x94D049BB133111EBu;
-            return z ^ z >> 31;
-        };
-        for (std::size_t i = 0; i < n_test; ++i) std::swap(train[i], train[i + next() % (n - i)]);
+        for (std::size_t i = 0; i < n_test; ++i) std::swap(train[i], train[i + splitmix64(state) % (n - i)]);
         test.assign(train.begin(), train.begin() + std::ptrdiff_t(n_test));
         train.erase(train.begin(), train.begin() + std::ptrdiff_t(n_test));
         std::sort(test.begin(), test.end());

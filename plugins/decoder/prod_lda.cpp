@@ -26,24 +26,7 @@ struct ProdLda : Decoder {
     }
 
 private:
-    /// Over the first axis, in training by its own moments, which running ones follow.
-    static Var normalised_logits(Var x) {
-        constexpr double kMomentum = 0.9, kEps = 1e-5;
-        const Shape s = shape(x);
-        const std::int64_t c = s[1];
-        Var mean = state(x, "norm.mean", {c}), variance = state(x, "norm.variance", {c}, Init::constant(1));
-        Var shift = parameter(x, "norm.shift", {c}), scale = constant(x, 1, {c});
-        if (!training(x)) return batch_norm(x, mean, variance, scale, shift, kEps);
-        const double n = double(s[0]);
-        if (n < 2)
-            throw std::invalid_argument(
-                "decoder.normalise: a batch, or the last one of an epoch, has one row; choose a batch that leaves "
-                "more");
-        Var m = sum(x, {0}) / n, var = sum(square(x - m), {0}) / n;
-        assign(mean, kMomentum * mean + (1 - kMomentum) * m);
-        assign(variance, kMomentum * variance + (1 - kMomentum) * (n / (n - 1)) * var);
-        return batch_norm(x, m, var, scale, shift, kEps);
-    }
+    static Var normalised_logits(Var x) { return batch_normalised(x, "norm", 0.9, 1e-5, false); }
 };
 ELBO_PLUGIN("decoder_prod_lda", "1.0.0", "decoder/prod_lda") {
     plugin.add<ProdLda>("prod_lda", "topics of words, as a product of experts");

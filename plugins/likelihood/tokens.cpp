@@ -24,7 +24,7 @@ struct Tokens : Likelihood {
         Var is = equal(reshape(x, {shape(x)[0], shape(x)[1], 1}), iota(x, {classes}));
         Var each = log_sum_exp(logits, {2}) - sum(is * logits, {2});
         if (smoothing > 0 && training(x))
-            each = (1 - smoothing) * each + smoothing * (log_sum_exp(logits, {2}) - mean(logits, {2}));
+            each = (1 - smoothing) * each + smoothing * (log_sum_exp(logits, {2}) - elbo::mean(logits, {2}));
         return sum_rows(there * each);
     }
     Var mean(Var raw) const override { return ended(argmax(placed(raw), 2)); }
@@ -39,8 +39,6 @@ struct Tokens : Likelihood {
 private:
     Var placed(Var raw) const { return reshape(raw, {shape(raw)[0], shape(raw)[1] / classes, classes}); }
     static Var ended(Var ids) { return ids * within_sequence(ids, 1); }
-    using Likelihood::mean;
-    static Var mean(Var x, const Shape& axes) { return elbo::mean(x, axes); }
 };
 ELBO_PLUGIN("likelihood_tokens", "1.0.0", "likelihood/tokens") {
     plugin.add<Tokens>("tokens", "a softmax over tokens at each place of a sequence");

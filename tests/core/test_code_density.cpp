@@ -9,18 +9,6 @@ using namespace elbo::test;
 
 namespace {
 
-/// Two clouds of two values; a quarter of the rows in the left one.
-std::vector<float> clouds(std::size_t n) {
-    const Doubles noise = normals(2 * n, 5), which = uniforms(n, 6);
-    std::vector<float> out;
-    for (std::size_t i = 0; i < n; ++i) {
-        const double a = noise[2 * i], b = noise[2 * i + 1];
-        if (which[i] < 0.25) out.insert(out.end(), {float(-5 + 0.5 * a), float(2 + 0.1 * b)});
-        else out.insert(out.end(), {float(4 + a), float(-1 + 0.8 * a + 0.3 * b)});
-    }
-    return out;
-}
-
 struct Moments {
     double mean[2] = {}, covariance[2][2] = {}, left = 0; ///< left: share of rows in the left half
     explicit Moments(const std::vector<float>& rows) {

@@ -10,18 +10,6 @@ using core::Mixture;
 
 namespace {
 
-/// Two clouds of two values, the second three times as large as the first and turned.
-std::vector<float> clouds(std::size_t n) {
-    const Doubles noise = normals(2 * n, 5), which = uniforms(n, 6);
-    std::vector<float> out;
-    for (std::size_t i = 0; i < n; ++i) {
-        const double a = noise[2 * i], b = noise[2 * i + 1];
-        if (which[i] < 0.25) out.insert(out.end(), {float(-5 + 0.5 * a), float(2 + 0.1 * b)});
-        else out.insert(out.end(), {float(4 + a), float(-1 + 0.8 * a + 0.3 * b)});
-    }
-    return out;
-}
-
 double log_normal2(double x, double y, double mx, double my, double sx, double slope, double s) {
     const double a = (x - mx) / sx, b = (y - my - slope * a) / s;
     return -std::log(2 * M_PI * sx * s) - 0.5 * (a * a + b * b);

@@ -4,10 +4,9 @@
 
 #include <cstring>
 
-#include "core/data/rows.hpp"
 #include "core/files/picture.hpp"
+#include "tests/bench/opened.hpp"
 #include "tests/bench/support.hpp"
-#include "tests/bench/workbench.hpp"
 
 using namespace elbo;
 using namespace elbo::test;
@@ -49,12 +48,8 @@ DataOptions plain() {
     return o;
 }
 
-struct Opened {
-    std::unique_ptr<Part> part;
-    std::unique_ptr<Rows> rows;
-    Opened(const std::string& name, const std::vector<NamedValue>& values) : part(make_part({"data", name, values})) {
-        rows = std::make_unique<Rows>(*part, plain());
-    }
+struct Opened : OpenedData {
+    Opened(const std::string& name, const std::vector<NamedValue>& values) : OpenedData(name, values, plain()) {}
     std::vector<float> x(Split split = Split::train) const {
         std::vector<std::int64_t> which(std::size_t(rows->count(split)));
         std::iota(which.begin(), which.end(), 0);

@@ -3,10 +3,9 @@
 #include <cmath>
 #include <map>
 
-#include "core/data/rows.hpp"
 #include "core/files/picture.hpp"
+#include "tests/bench/opened.hpp"
 #include "tests/bench/support.hpp"
-#include "tests/bench/workbench.hpp"
 
 using namespace elbo;
 using namespace elbo::test;
@@ -18,16 +17,8 @@ namespace {
 
 using Settings = std::vector<NamedValue>;
 
-struct Opened {
-    std::unique_ptr<Part> part;
-    std::unique_ptr<Rows> rows;
-    Opened(const std::string& name, const Settings& values, const core::DataOptions& options = {})
-        : part(make_part({"data", name, values})), rows(std::make_unique<Rows>(*part, options)) {}
-    std::vector<float> x(std::int64_t i, Split split = Split::train) const {
-        std::vector<float> out(std::size_t(rows->values()));
-        rows->read(split, {&i, 1}, out.data());
-        return out;
-    }
+struct Opened : OpenedData {
+    using OpenedData::OpenedData;
     std::vector<float> labels(std::int64_t i) const {
         std::vector<float> out(std::size_t(rows->find("labels")->dims.numel()));
         rows->read(*rows->find("labels"), Split::train, {&i, 1}, out.data());

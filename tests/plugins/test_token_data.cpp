@@ -3,10 +3,9 @@
 
 #include <zlib.h>
 
-#include "core/data/rows.hpp"
 #include "core/data/token_text.hpp"
+#include "tests/bench/opened.hpp"
 #include "tests/bench/support.hpp"
-#include "tests/bench/workbench.hpp"
 
 using namespace elbo;
 using namespace elbo::test;
@@ -21,20 +20,16 @@ using Texts = std::vector<std::string>;
 
 const std::string kNone = "\xEF\xBF\xBD";
 
-struct Opened {
-    std::unique_ptr<Part> part;
-    std::unique_ptr<Rows> rows;
-    Opened(const std::string& name, const Settings& values) : part(make_part({"data", name, values})) {
-        core::DataOptions o;
-        o.test_fraction = 0;
-        rows = std::make_unique<Rows>(*part, o);
-    }
-    std::vector<float> ids(Split split, std::int64_t i) const {
-        std::vector<float> out(std::size_t(rows->values()));
-        rows->read(split, {&i, 1}, out.data());
-        return out;
-    }
-    std::vector<float> ids(std::int64_t i) const { return ids(Split::train, i); }
+core::DataOptions no_test_rows() {
+    core::DataOptions o;
+    o.test_fraction = 0;
+    return o;
+}
+
+struct Opened : OpenedData {
+    Opened(const std::string& name, const Settings& values) : OpenedData(name, values, no_test_rows()) {}
+    std::vector<float> ids(Split split, std::int64_t i) const { return x(i, split); }
+    std::vector<float> ids(std::int64_t i) const { return x(i); }
     float field(const std::string& name, std::int64_t i, Split split = Split::train) const {
         float out = -1;
         rows->read(*rows->find(name), split, {&i, 1}, &out);

@@ -3,19 +3,15 @@
 #include <fmt/format.h>
 
 #include "core/base/error.hpp"
+#include "core/base/text.hpp"
 
 namespace elbo::tools {
 
 std::vector<std::string> value_names(const OpenRun& open) {
     const auto told = open.assembly.data->property("value_names");
     const std::string* text = told ? std::get_if<std::string>(&*told) : nullptr;
-    std::vector<std::string> out;
-    if (!text || text->empty()) return out;
-    for (std::size_t at = 0; at < text->size();) {
-        const std::size_t end = std::min(text->find('\n', at), text->size());
-        out.push_back(text->substr(at, end - at));
-        at = end + 1;
-    }
+    if (!text || text->empty()) return {};
+    std::vector<std::string> out = core::pieces(*text, '\n');
     if (std::int64_t(out.size()) != open.rows().values())
         throw core::Error(core::Exit::data, fmt::format("the data names {} values of a row, and there are {}",
                                                         out.size(), open.rows().values()));

@@ -77,27 +77,27 @@ PerNode<int> unit_of(const Program& program) {
     return unit;
 }
 
-NodeId source(const Program& program, NodeId id) {
-    for (;;) {
-        if (program.runs(id) == Runs::view) id = program.node(id).inputs[0];
-        else if (const auto window = program.windows.find(id); window != program.windows.end()) id = window->second.of;
-        else return id;
-    }
-}
+namespace {
 
-std::int64_t offset_in_source(const Program& program, NodeId id) {
+/// Where a node lies: in whose memory, and how many values behind its beginning.
+Window whereabouts(const Program& program, NodeId id) {
     std::int64_t offset = 0;
     for (;;) {
         if (program.runs(id) == Runs::view) {
             id = program.node(id).inputs[0];
         } else if (const auto window = program.windows.find(id); window != program.windows.end()) {
-            offset += window->second.offset;
             id = window->second.of;
+            offset += window->second.offset;
         } else {
-            return offset;
+            return {id, offset};
         }
     }
 }
+
+} // namespace
+
+NodeId source(const Program& program, NodeId id) { return whereabouts(program, id).of; }
+std::int64_t offset_in_source(const Program& program, NodeId id) { return whereabouts(program, id).offset; }
 
 SummedAxes summed_axes(const Program& program, NodeId sum) {
     const Dims& axes = Attributes(program.node(sum).attributes).integers("axes");

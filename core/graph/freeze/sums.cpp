@@ -21,17 +21,17 @@ public:
     // The nodes again, with what takes the place of a sum before it; ids move. What nobody reads any more is dropped
     // later.
     void run() {
-        std::vector<std::pair<NodeId, std::vector<NodeId>>> sums;
+        std::vector<Sum> sums;
         for (NodeId id = 0; std::size_t(id) < p_.nodes.size(); ++id)
             if (is_sum(id) && !within_a_sum(id))
-                if (auto t = terms(id); worth_it(t)) sums.emplace_back(id, std::move(t));
+                if (Sum s = sum_at(id); s.worth_it()) sums.push_back(std::move(s));
         std::vector<ProgramNode> old = std::move(p_.nodes);
         p_.nodes.clear();
         auto next = sums.begin();
         for (NodeId id = 0; std::size_t(id) < old.size(); ++id) {
             ProgramNode& n = old[std::size_t(id)];
             for (NodeId& in : n.inputs) in = moved_[in];
-            if (next != sums.end() && next->first == id) moved_[id] = rewritten(n, (next++)->second);
+            if (next != sums.end() && next->at == id) moved_[id] = rewritten(n, *next++);
             else moved_[id] = carried(n);
         }
         for (auto& o : p_.outputs) o.node = moved_[o.node];
@@ -39,6 +39,13 @@ public:
     }
 
 private:
+    /// What is added up at a node, by what can become of it.
+    struct Sum {
+        NodeId at;
+        std::vector<NodeId> parts, products, rest;
+        bool worth_it() const { return parts.size() > 1 || products.size() >= kFewestProducts; }
+    };
+
     // A part of what is joined that is one of those it is joined of is that one.
     NodeId carried(ProgramNode& n) {
         if (n.op->joins && is_first(n))
@@ -71,20 +78,21 @@ private:
     bool only_read_once(NodeId id) const { return !readers_.pinned(id) && readers_.of(id).size() == 1; }
     bool within_a_sum(NodeId id) const { return only_read_once(id) && is_sum(readers_.of(id)[0]); }
 
-    std::vector<NodeId> terms(NodeId sum) const {
-        std::vector<NodeId> out, open{sum};
+    Sum sum_at(NodeId sum) const {
+        std::vector<NodeId> terms, open{sum};
         while (!open.empty()) {
             const NodeId id = open.back();
             open.pop_back();
-            if (id != sum && !(is_sum(id) && within_a_sum(id))) out.push_back(id);
+            if (id != sum && !(is_sum(id) && within_a_sum(id))) terms.push_back(id);
             else
                 for (NodeId in : p_.node(id).inputs) open.push_back(in);
         }
-        std::sort(out.begin(), out.end());
+        std::sort(terms.begin(), terms.end());
+        Sum out{sum, {}, {}, {}};
+        for (NodeId id : terms)
+            (p_.node(id).op->surrounds ? out.parts : is_product(id) ? out.products : out.rest).push_back(id);
         return out;
     }
-
-    bool is_part(NodeId id) const { return p_.node(id).op->surrounds; } // others may read it as well
     bool is_product(NodeId id) const {
         const ProgramNode& n = p_.node(id);
         if (!n.op->stacks || !only_read_once(id)) return false;
@@ -92,43 +100,26 @@ private:
         for (NodeId i : n.inputs) in.push_back(p_.dims(i));
         return n.op->stacks(Attributes(n.attributes), in);
     }
-    bool worth_it(const std::vector<NodeId>& terms) const {
-        const auto parts = std::count_if(terms.begin(), terms.end(), [&](NodeId id) { return is_part(id); });
-        const auto products = std::count_if(terms.begin(), terms.end(), [&](NodeId id) { return is_product(id); });
-        return parts > 1 || products >= std::ptrdiff_t(kFewestProducts);
-    }
 
-    /// `sum` has its new operands already; terms are numbers of old nodes.
-    NodeId rewritten(const ProgramNode& sum, const std::vector<NodeId>& old_terms) {
-        std::vector<NodeId> rest;
+    /// `n` has its new operands already.
+    NodeId rewritten(const ProgramNode& n, const Sum& sum) {
+        auto moved = [&](const std::vector<NodeId>& ids) {
+            std::vector<NodeId> out;
+            for (NodeId id : ids) out.push_back(moved_[id]);
+            return out;
+        };
+        std::vector<NodeId> rest = moved(sum.rest), products = moved(sum.products);
         std::map<int, std::vector<NodeId>> parts; // by the axis they lie along
-        std::vector<NodeId> products;
-        for (NodeId old : old_terms) {
-            const NodeId id = moved_[old];
-            if (was_part(old)) parts[part(id).axis].push_back(id);
-            else if (was_product(old)) products.push_back(id);
-            else rest.push_back(id);
-        }
-        for (auto& [axis, ids] : parts) join_parts(sum, ids, rest);
+        for (NodeId id : moved(sum.parts)) parts[part(id).axis].push_back(id);
+        for (auto& [axis, ids] : parts) join_parts(n, ids, rest);
         stack(products, rest);
         NodeId total = rest[0];
         for (std::size_t k = 1; k < rest.size(); ++k) {
-            ProgramNode n = sum;
-            n.inputs = {total, rest[k]};
-            total = append(std::move(n));
+            ProgramNode both = n;
+            both.inputs = {total, rest[k]};
+            total = append(std::move(both));
         }
         return total;
-    }
-    // Readers are those of the old nodes.
-    bool was_part(NodeId old) const { return p_.node(moved_[old]).op->surrounds; }
-    bool was_product(NodeId old) const {
-        const ProgramNode& n = p_.node(moved_[old]);
-        return n.op->stacks && only_read_once(old) && n.op->stacks(Attributes(n.attributes), dims_of(n.inputs));
-    }
-    std::vector<Dims> dims_of(const std::vector<NodeId>& ids) const {
-        std::vector<Dims> out;
-        for (NodeId id : ids) out.push_back(p_.dims(id));
-        return out;
     }
 
     AxisPart part(NodeId id) const {
@@ -213,15 +204,12 @@ private:
     }
 
     NodeId concatenated(const Op& of, const std::vector<NodeId>& ids, int axis, const ProgramNode& instead_of) {
-        const NodeId known = joined_[{axis, ids}];
-        if (known > 0) return known - 1;
+        if (const auto known = joined_.find({axis, ids}); known != joined_.end()) return known->second;
         ProgramNode n{ops_.find(of.joined_by), ids, {}, p_.dims(ids[0]), instead_of.where, instead_of.scope};
         n.attributes.push_back(Attribute::of("axis", std::int64_t(axis)));
         for (NodeId& in : n.inputs) in = for_one_whole(in);
         for (std::size_t k = 1; k < ids.size(); ++k) n.dims[axis] += p_.dims(ids[k])[axis];
-        const NodeId id = append(std::move(n));
-        joined_[{axis, ids}] = id + 1;
-        return id;
+        return joined_[{axis, ids}] = append(std::move(n));
     }
 
     // A value can be made where it belongs in one whole. For another, whoever makes it writes it twice.
@@ -249,7 +237,7 @@ private:
     PerNode<NodeId> moved_;
     const Op& copies_;
     std::set<NodeId> in_a_whole_;                                  ///< what has been joined
-    std::map<std::pair<int, std::vector<NodeId>>, NodeId> joined_; ///< what has been joined: its number and 1
+    std::map<std::pair<int, std::vector<NodeId>>, NodeId> joined_; ///< by axis and operands
 };
 
 } // namespace

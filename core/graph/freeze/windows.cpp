@@ -58,7 +58,7 @@ private:
     bool take_part(NodeId id) {
         const ProgramNode& n = p_.node(id);
         const NodeId whole = source(p_, n.inputs[0]);
-        if (readers_.pinned(id) || n.dims.numel() == 0 || !in_slab(whole) || !p_.layout(whole).plain()) return false;
+        if (readers_.pinned(id) || n.dims.numel() == 0 || !unit(whole) || !p_.layout(whole).plain()) return false;
         const Dims& d = p_.dims(n.inputs[0]);
         const AxisPart part = n.op->part(Attributes(n.attributes), d);
         const Shape lies(d, part.axis);
@@ -67,10 +67,6 @@ private:
         if (!lies.of_rows(n.dims[part.axis]) || !read_by_groups(id, -1)) return false;
         return place(id, whole, offset, d[part.axis]), true;
     }
-
-    // What is computed and lies in the slab, whatever of it.
-    bool in_slab(NodeId id) const { return unit(id) && p_.runs(id) != Runs::assign && !gone_as_part(id); }
-    bool gone_as_part(NodeId id) const { return gone_[std::size_t(unit_[id])] && !p_.node(id).op->joins; }
 
     /// Whether nothing of it has to be copied any more.
     bool join(NodeId id) {

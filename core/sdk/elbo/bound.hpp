@@ -55,15 +55,27 @@ inline Var decoded(In z) {
     return decoder.autoregressive() ? decoder.drawn(z.var) : the<Likelihood>(z).mean(decoder.raw(z.var));
 }
 
+/// KL(q(z|x) || p(z)) as in Bound.
+struct Divergence {
+    Var kl;
+    std::optional<Var> latents;
+    bool closed;
+};
+/// At a code z, of a posterior and a prior that match. q: the posterior's parameters.
+inline Divergence divergence(const Posterior& posterior, const Prior& prior, const Vars& q, Var z) {
+    if (const auto each = prior.kl_latents(posterior.family(), q)) return {sum_rows(*each), each, true};
+    if (const auto closed = prior.kl(posterior.family(), q)) return {*closed, {}, true};
+    return {posterior.log_prob(q, z) - prior.log_prob(z), {}, false};
+}
+
 /// q: the posterior's parameters. raw: what the decoder gives for z.
 inline Bound bound(Var x, const Vars& q, Var z, Var raw) {
     auto posterior = the<Posterior>(x);
     auto prior = the<Prior>(x);
     must_match(posterior, prior);
     const Var reconstruction = the<Likelihood>(x).nll(raw, flatten(x));
-    if (const auto each = prior.kl_latents(posterior.family(), q)) return {reconstruction, sum_rows(*each), each, true};
-    if (const auto closed = prior.kl(posterior.family(), q)) return {reconstruction, *closed, {}, true};
-    return {reconstruction, posterior.log_prob(q, z) - prior.log_prob(z), {}, false};
+    const Divergence d = divergence(posterior, prior, q, z);
+    return {reconstruction, d.kl, d.latents, d.closed};
 }
 
 } // namespace elbo

@@ -21,6 +21,12 @@ inline std::int64_t latent(In like) { return detail::query<std::int64_t>("latent
 inline std::int64_t outputs(In like) { return detail::query<std::int64_t>("outputs", like); }
 /// The shape of one example; images are height, width, channels.
 inline Shape data_shape(In like) { return detail::query<Shape>("data.shape", like); }
+/// D, the values of one example.
+inline std::int64_t data_values(In like) {
+    std::int64_t n = 1;
+    for (std::int64_t d : data_shape(like)) n *= d;
+    return n;
+}
 /// Smallest and largest value of the data, after scaling.
 inline std::pair<double, double> data_range(In like) {
     const auto r = detail::query<std::vector<double>>("data.range", like);

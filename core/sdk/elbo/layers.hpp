@@ -119,15 +119,18 @@ inline bool training(In like) {
 }
 
 /// Normalises the last axis over all others: by the batch's own statistics in training, which also move the running
-/// ones (model state `name`.mean and `name`.variance) by 1 - momentum; by the running ones elsewhere.
-inline Var batch_normalised(In x, const std::string& name, double momentum = 0.9, double eps = 1e-5) {
+/// ones (model state `name`.mean and `name`.variance) by 1 - momentum; by the running ones elsewhere. scaled: with a
+/// learned scale besides the learned shift.
+inline Var batch_normalised(In x, const std::string& name, double momentum = 0.9, double eps = 1e-5,
+                            bool scaled = true) {
     detail::Inside caller(x.site);
     const Shape s = shape(x);
     const std::int64_t c = s.empty() ? 1 : s.back();
     Shape axes;
     double n = 1;
     for (std::size_t i = 0; i + 1 < s.size(); ++i) axes.push_back(std::int64_t(i)), n *= double(s[i]);
-    Var scale = parameter(x, name + ".scale", {c}, Init::constant(1)), shift = parameter(x, name + ".shift", {c});
+    Var scale = scaled ? parameter(x, name + ".scale", {c}, Init::constant(1)) : constant(x, 1, {c});
+    Var shift = parameter(x, name + ".shift", {c});
     Var mean = state(x, name + ".mean", {c}), variance = state(x, name + ".variance", {c}, Init::constant(1));
     if (!training(x)) return batch_norm(x, mean, variance, scale, shift, eps);
     if (n < 2)

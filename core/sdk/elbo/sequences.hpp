@@ -77,4 +77,46 @@ private:
     }
 };
 
+/// What decoders share that write tokens one after the other.
+struct Writer {
+    double word_dropout = 0;
+    void parameters(auto& p) {
+        p("word_dropout", word_dropout, "share of the tokens before that are hidden while training", fraction);
+    }
+
+    /// Refuses other data; `instead` is a decoder for these.
+    static void must_be_tokens(In like, const std::string& instead) {
+        if (tokens(like) == 0)
+            throw std::invalid_argument("writes tokens, and the values of these data are numbers: use decoder '" +
+                                        instead + "'");
+    }
+    /// The tokens before each place as training sees them: some are the unknown one, so that the code is needed.
+    Var seen(Var before) const {
+        if (word_dropout <= 0 || !training(before)) return before;
+        return where(less(uniform_like(before), word_dropout), 1.0, before);
+    }
+    /// Outputs [..., width] -> raw values of a token, [..., C].
+    static Var logits(Var outputs) { return linear(outputs, the<Likelihood>(outputs).channels(), "logits"); }
+    /// [B, T, C] -> [B, T C] as the likelihood takes it.
+    static Var laid_out(Var raw) { return flatten(the<Likelihood>(raw).by_value() ? raw : transpose(raw, {0, 2, 1})); }
+};
+
+/// Tokens that are picked one after the other, [B, 1] each; behind the end of a row there are only ends.
+class Picked {
+public:
+    explicit Picked(Var like) : going_(constant(like, 1, {shape(like)[0], 1})) {}
+    /// Of raw values [B, C].
+    Var next(Var raw) {
+        ids_.push_back(the<Likelihood>(raw).pick(raw) * going_);
+        going_ = going_ * logical_not(equal(ids_.back(), 0.0));
+        return ids_.back();
+    }
+    /// [B, T] of those there are.
+    Var all() const { return ids_.size() == 1 ? ids_[0] : concat(ids_, 1); }
+
+private:
+    Var going_;
+    std::vector<Var> ids_;
+};
+
 } // namespace elbo

@@ -115,7 +115,8 @@ private:
     std::int64_t scratch_;
 };
 
-constexpr std::int64_t kBlockValues = 1 << 15;
+constexpr std::int64_t kBlockValues = 1 << 15; ///< of a product's rows that are made at a time
+
 // Rows of a product that are made at a time. A block stays in the second cache beside what the update reads. There are
 // an even number of them, so that two threads have the same to do.
 std::int64_t rows_at_a_time(const Product& p) {
